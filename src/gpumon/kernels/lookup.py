@@ -1,0 +1,159 @@
+"""Guide tables: from a value to the cell of its edges in one or two reads, the same cell as a binary search would find.
+
+A *grid* cuts the number line into many small pieces by arithmetic that never decreases (IEEE subtraction,
+multiplication by a positive number and truncation are monotone), so the pieces are in the order of the values.
+``guide[piece]`` says how many edges lie in earlier pieces; what is left is to step over the edges of the same
+piece that are not above the value. Exactness does not depend on the grid, only speed does: a linear grid suits
+bounded columns, one over the bits of the floating-point number (equal steps of the logarithm, on both sides of
+a centre) suits heavy tails. The one with fewer edges a piece is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PIECES",
+    "STRIDE",
+    "Dictionary",
+    "Guide",
+    "cells_of",
+    "dictionary",
+    "guide",
+    "limits",
+    "pieces_of",
+]
+
+PIECES = 65_536
+"""Pieces of a grid: two bytes each, so a table stays in a core's second-level cache."""
+
+STRIDE = 16
+"""Edges to jump over at a time in a piece that holds more than these."""
+
+_HALF = PIECES // 2
+_MANTISSA_BITS = 10  # of the bit grid: at least 1,024 pieces an octave where the octaves are few
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What a kernel needs to find cells: ``limits``, ``first`` (pieces + 1,) and the grid's numbers.
+
+    ``limits`` are the m edges between −max and +inf, closed by ``STRIDE + 1`` NaN that stop every search. The grid is linear, ``int((x - origin) * scale)``, or over bits: the upper half of the
+    bits of ``x - origin``, shifted right by ``shift``, less ``base``, to both sides of the middle piece.
+    """
+
+    limits: NDArray[np.float64]
+    first: NDArray[np.uint16]
+    linear: bool
+    origin: float
+    scale: float
+    shift: int
+    base: int
+
+
+def limits(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The edges with −max and +inf around them: cells are the gaps between these, (m + 2,) float64."""
+    return np.concatenate(([-np.finfo(np.float64).max], edges, [np.inf]))
+
+
+def cells_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The cell of every value by binary search, NaN in its own: the definition that every kernel reproduces."""
+    return np.where(np.isnan(values), edges.size + 3, np.searchsorted(limits(edges), values, side="right"))
+
+
+def pieces_of(values: NDArray[np.float64], grid: Guide) -> NDArray[np.int64]:
+    """The piece of ``grid`` that each value falls into, [0, PIECES)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = values - grid.origin + 0.0  # −0.0 is 0.0
+        scaled = shifted * grid.scale
+    if grid.linear:
+        return np.asarray(np.clip(scaled, 0, PIECES - 1), np.int64)
+    high = (shifted.view(np.int64) >> 32) & 0x7FFFFFFF
+    steps = np.clip((high >> grid.shift) - grid.base, 0, _HALF - 1)
+    return np.where(np.signbit(shifted), _HALF - 1 - steps, _HALF + steps)
+
+
+def guide(edges: NDArray[np.float64]) -> Guide:
+    """The guide table of ``edges`` (m,), on whichever grid leaves fewest edges to step over.
+
+    >>> table = guide(np.array([0.0, 1.0, 2.0]))
+    >>> int(table.first[pieces_of(np.array([1.5]), table)[0]])
+    3
+    """
+    bounds = limits(edges)
+    grids = [_linear(edges, bounds, trim) for trim in (0.0, 0.01, 0.05)]
+    middle = float(edges[edges.size // 2])
+    grids += [_bits(edges, bounds, origin) for origin in {0.0, middle}]
+    best = min(grids, key=lambda grid: _edges_to_step_over(pieces_of(edges, grid)))
+    pieces = pieces_of(bounds, best)
+    best.first[1:] = np.cumsum(np.bincount(pieces, minlength=PIECES))
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """A vocabulary as kernels read it: bytes, ends, and an open-addressing table from hash to code.
+
+    ``data[ends[i]:ends[i + 1]]`` are the UTF-8 bytes of value i; ``table`` holds code + 1 at the first free place
+    from ``hash & (size − 1)`` on, 0 where free; at most half of it is used.
+    """
+
+    data: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    table: NDArray[np.int32]
+
+
+def dictionary(data: NDArray[np.uint8], ends: NDArray[np.int64], hashes: NDArray[np.uint64]) -> Dictionary:
+    """The table of a vocabulary whose values have these hashes (values are distinct)."""
+    size = 16
+    while size < 2 * hashes.size:
+        size *= 2
+    table = np.zeros(size, np.int32)
+    for code, start in enumerate((hashes & np.uint64(size - 1)).tolist()):
+        place = start
+        while table[place]:
+            place = (place + 1) % size
+        table[place] = code + 1
+    return Dictionary(data, ends, table)
+
+
+def _empty(
+    bounds: NDArray[np.float64], *, linear: bool, origin: float, scale: float, shift: int, base: int
+) -> Guide:
+    stopped = np.concatenate((bounds, np.full(STRIDE + 1, np.nan)))
+    return Guide(stopped, np.zeros(PIECES + 1, np.uint16), linear, origin, scale, shift, base)
+
+
+def _linear(edges: NDArray[np.float64], bounds: NDArray[np.float64], trim: float) -> Guide:
+    """Equal steps between two of the edges; what lies outside shares the first and the last piece."""
+    last = edges.size - 1
+    low, high = float(edges[round(last * trim)]), float(edges[round(last * (1 - trim))])
+    with np.errstate(over="ignore", divide="ignore"):
+        scale = float(np.float64(PIECES - 1) / (np.float64(high) - low))
+    if not 0 < scale < np.inf:
+        scale = 1.0
+    return _empty(bounds, linear=True, origin=low, scale=scale, shift=0, base=0)
+
+
+def _bits(edges: NDArray[np.float64], bounds: NDArray[np.float64], origin: float) -> Guide:
+    """Equal steps of the logarithm of the distance from ``origin``, from the nearest edge to the farthest."""
+    distance = np.abs(edges - origin)
+    distance = distance[distance > 0]
+    high = (np.array([distance.min(), distance.max()]) if distance.size else np.ones(2)).view(np.int64) >> 32
+    shift = 20 - _MANTISSA_BITS
+    while (high[1] >> shift) - (high[0] >> shift) >= _HALF - 1:
+        shift += 1
+    base = int(high[0] >> shift) - 1
+    return _empty(bounds, linear=False, origin=origin, scale=1.0, shift=shift, base=base)
+
+
+def _edges_to_step_over(pieces: NDArray[np.int64]) -> float:
+    """Edges sharing the piece of an edge, averaged over the edges (which hold about equal mass)."""
+    together = np.unique(pieces, return_counts=True)[1]
+    return float(np.sum(together**2) / pieces.size)
