@@ -1,0 +1,99 @@
+"""From Arrow columns to the arrays that kernels take, without a copy where there need be none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PATTERNS", "microseconds", "numbers", "pattern_codes", "string_parts", "strings", "validity"]
+
+PATTERNS = {
+    "empty": r"^\s*$",
+    "digits": r"^\d+$",
+    "number": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
+    "date or time": r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$",
+    "UUID": r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$",
+    "e-mail": r"^[^\s@]+@[^\s@]+\.[^\s@]+$",
+    "URL": r"^[a-zA-Z][a-zA-Z0-9+.-]*://\S+$",
+    "word": r"^\pL+$",
+    "code": r"^[\pL\d_.:/-]+$",
+    "words": r"^[\pL\pM\d\s.,;:!?()'\"-]+$",
+    "other": r"",
+}
+"""Classes of text: the first pattern that matches is the value's class."""
+
+
+def validity(array: pa.Array) -> NDArray[np.bool_] | None:
+    """False where null, None if nothing is null."""
+    if array.null_count == 0:
+        return None
+    bits = array.buffers()[0]
+    if bits is None:  # of type null
+        return np.zeros(len(array), np.bool_)
+    first, last = array.offset // 8, (array.offset + len(array) + 7) // 8
+    packed = np.frombuffer(bits, np.uint8, last - first, first)
+    start = array.offset % 8
+    return np.unpackbits(packed, bitorder="little")[start : start + len(array)].view(np.bool_)
+
+
+def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """The values (rows,) of a numeric column in their own dtype, and its validity."""
+    kind = array.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(array)), validity(array)
+    if pa.types.is_boolean(kind):
+        array = array.cast(pa.uint8())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        array = array.cast(pa.float64())
+    elif pa.types.is_float16(kind):
+        array = array.cast(pa.float32())
+    values = np.frombuffer(array.buffers()[1] or b"", array.type.to_pandas_dtype())
+    return values[array.offset : array.offset + len(array)], validity(array)
+
+
+def strings(array: pa.Array) -> pa.Array:
+    """A column as strings (string or large_string), whatever it was."""
+    if isinstance(array, pa.DictionaryArray):
+        array = array.dictionary_decode()
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return array
+    return pc.cast(array, pa.string())
+
+
+def string_parts(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """The bytes and the ends (rows + 1,) of a string column: string i is ``data[ends[i]:ends[i + 1]]``."""
+    _, ends, data = array.buffers()
+    dtype = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    if len(array) == 0 or ends is None:
+        return np.zeros(0, np.uint8), np.zeros(len(array) + 1, dtype)
+    whole = np.frombuffer(ends, dtype)[array.offset : array.offset + len(array) + 1]
+    return np.frombuffer(data or b"", np.uint8), whole
+
+
+def pattern_codes(array: pa.Array) -> NDArray[np.int32]:
+    """The number of the class in PATTERNS of every string; −1 where null."""
+    codes = np.full(len(array), len(PATTERNS) - 1, np.int32)
+    for code, pattern in reversed(list(enumerate(PATTERNS.values()))[:-1]):
+        matches = pc.match_substring_regex(array, pattern)
+        codes[pc.fill_null(matches, False).to_numpy(zero_copy_only=False)] = code
+    valid = validity(array)
+    if valid is not None:
+        codes[~valid] = -1
+    return codes
+
+
+def microseconds(array: pa.Array) -> NDArray[np.int64]:
+    """A datetime column (nulls left out) as microseconds since 1970-01-01; for times of day, since midnight."""
+    array = pc.drop_null(array)
+    kind = array.type
+    if pa.types.is_time(kind):
+        return array.cast(pa.time64("us"), safe=False).cast(pa.int64()).to_numpy()
+    return (
+        array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64()).to_numpy()
+    )

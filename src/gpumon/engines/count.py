@@ -1,0 +1,237 @@
+"""One batch of rows → its profile: the only place where tables, kernels and profiles meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpumon.engines.columns import (
+    PATTERNS,
+    microseconds,
+    numbers,
+    pattern_codes,
+    string_parts,
+    strings,
+    validity,
+)
+from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.profiles.categorical import BUCKETS, Categorical, Names
+from gpumon.profiles.numeric import Numeric
+from gpumon.profiles.pairs import Pairs
+from gpumon.profiles.profile import Key, Profile
+from gpumon.profiles.times import HOURS, Rows, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from gpumon.kernels import Kernels
+    from gpumon.profiles.state import State
+    from gpumon.tables.slices import Slicing
+
+__all__ = ["Counter"]
+
+LONGEST_NAME = 200  # characters of a value outside the vocabulary that its name keeps
+HOUR = 3_600_000_000  # microseconds
+MONDAY = 3 * 24  # hours from Monday 0 h to the first hour of 1970
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Counts batches on the plan of ``like``. Holds the look-up tables, which are made once; threads may share it."""
+
+    like: Profile
+    slicing: Slicing
+    kernels: Kernels
+
+    def __call__(self, batch: pa.RecordBatch) -> Profile:
+        """The profile of one batch. Columns of the plan that the batch lacks leave no state."""
+        numbers, slices = self.slicing.number(batch)
+        offsets = np.concatenate(([0], np.cumsum(np.bincount(numbers, minlength=len(slices)))))
+        if len(slices) > 1 and (np.diff(numbers) < 0).any():
+            batch = batch.take(pa.array(np.argsort(numbers, kind="stable")))
+        states: dict[Key, State] = {}
+        for (subject, aspect), counted in self._counted(batch, offsets):
+            for (window, segment), state in zip(slices, counted, strict=True):
+                states[Key(window, segment, subject, aspect)] = state
+        return Profile(self.like.schema, self.like.plan, states)
+
+    def _counted(
+        self, batch: pa.RecordBatch, offsets: NDArray[np.int64]
+    ) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+        yield ("", "rows"), [Rows(np.array(n)) for n in np.diff(offsets)]
+        there = set(batch.schema.names)
+        for (subject, aspect), state in self.like.plan.items():
+            if isinstance(state, Pairs):
+                if there.issuperset(state.columns):
+                    yield (subject, aspect), self._pairs(state, batch, offsets)
+            elif subject in there:
+                array = batch.column(subject)
+                yield (subject, aspect), self._column(state, (subject, aspect), array, offsets)
+
+    def _column(
+        self, state: State, key: tuple[str, str], array: pa.Array, offsets: NDArray[np.int64]
+    ) -> list[Any]:
+        if isinstance(state, Times):
+            return _times(array, offsets)
+        if isinstance(state, Numeric):
+            values, valid = numbers(pc.utf8_length(strings(array)) if key[1] == "length" else array)
+            counted = self.kernels.numeric(values, valid, offsets, self._guides[key])
+            return [Numeric(state.edges, *parts) for parts in zip(*counted, strict=True)]
+        if key[1] == "pattern":
+            return self._classes(state, pattern_codes(strings(array)), offsets, len(PATTERNS))
+        if pa.types.is_boolean(array.type):
+            array = pa.DictionaryArray.from_arrays(array.cast(pa.int32()), pa.array(state.vocabulary))
+        if isinstance(array, pa.DictionaryArray):
+            return self._dictionary(state, key, array, offsets)
+        return self._strings(state, key, strings(array), offsets)
+
+    def _strings(
+        self, state: Any, key: tuple[str, str], array: pa.Array, offsets: NDArray[np.int64]
+    ) -> list[Categorical]:
+        data, ends = string_parts(array)
+        hashes = self.kernels.hash_strings(data, ends)
+        codes = self.kernels.find_strings(data, ends, hashes, self._dictionaries[key])
+        valid = validity(array)
+        if valid is not None:
+            codes[~valid] = -2
+        counts = self.kernels.codes(codes, offsets, len(state.vocabulary))
+        slices = []
+        for s, known in enumerate(counts):
+            rows = slice(offsets[s], offsets[s + 1])
+            unknown = rows.start + np.flatnonzero(codes[rows] == -1)
+            found, first, n = np.unique(hashes[unknown], return_index=True, return_counts=True)
+            missing = rows.stop - rows.start - int(known.sum()) - unknown.size
+            slices.append(self._categorical(state, key, known, missing, found, n, array, unknown[first]))
+        return slices
+
+    def _dictionary(
+        self, state: Any, key: tuple[str, str], array: pa.DictionaryArray, offsets: NDArray[np.int64]
+    ) -> list[Categorical]:
+        """As ``_strings``, but each value of the dictionary is hashed and found once."""
+        values = strings(array.dictionary)
+        data, ends = string_parts(values)
+        hashes = self.kernels.hash_strings(data, ends)
+        codes = self.kernels.find_strings(data, ends, hashes, self._dictionaries[key])
+        null = validity(values)
+        if null is not None:
+            codes[~null] = -2
+        indices, valid = numbers(array.indices)
+        indices = indices.astype(np.int32) if valid is None else np.where(valid, indices, -1).astype(np.int32)
+        slices = []
+        for s, n in enumerate(self.kernels.codes(indices, offsets, len(values))):
+            known = np.zeros(len(state.vocabulary), np.int64)
+            inside = codes >= 0
+            np.add.at(known, codes[inside], n[inside])
+            unknown = np.flatnonzero((codes == -1) & (n > 0))
+            missing = int(offsets[s + 1] - offsets[s] - known.sum() - n[unknown].sum())
+            slices.append(
+                self._categorical(state, key, known, missing, hashes[unknown], n[unknown], values, unknown)
+            )
+        return slices
+
+    def _categorical(
+        self,
+        state: Categorical,
+        key: tuple[str, str],
+        known: NDArray[np.int64],
+        missing: int,
+        hashes: NDArray[np.uint64],
+        counts: NDArray[np.int64],
+        values: pa.Array,
+        rows: NDArray[np.int64],
+    ) -> Categorical:
+        """A state from the counts of the vocabulary and those of other values, which stand in ``values`` at ``rows``."""
+        outside = np.zeros(BUCKETS, np.int64)
+        np.add.at(outside, (hashes % np.uint64(BUCKETS)).astype(np.int64), counts)
+        seen = np.concatenate((self._hashes[key][known > 0], hashes))
+        names = Names.none()
+        if state.vocabulary and rows.size:
+            kept = Names.smallest(hashes)
+            texts = values.take(pa.array(rows[kept])).to_pylist()
+            names = Names.of(hashes[kept], counts[kept], [_shortened(text) for text in texts])
+        registers = self.kernels.distinct(seen, np.array([0, seen.size]))[0]
+        return Categorical(state.vocabulary, known, outside, np.array(missing, np.int64), names, registers)
+
+    def _classes(
+        self, state: Any, codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int
+    ) -> list[Any]:
+        empty = state.empty()
+        return [
+            Categorical(
+                state.vocabulary, n, empty.outside, np.array(rows - n.sum()), empty.names, empty.registers
+            )
+            for n, rows in zip(self.kernels.codes(codes, offsets, size), np.diff(offsets), strict=True)
+        ]
+
+    def _pairs(self, state: Pairs, batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> list[Pairs]:
+        columns = []
+        start = 0
+        for i, name in enumerate(state.columns):
+            values, valid = numbers(batch.column(name))
+            if state.tables.size:
+                table_guide = self._guides[name, "values"]
+                cells = self._cells(name)
+                x = self.kernels.scores(values, valid, table_guide, state.tables[start : start + cells])
+                start += cells
+            else:
+                x = (values - state.centre[i]) / state.scale[i]
+                there = np.isfinite(x) if valid is None else np.isfinite(x) & valid
+                if not there.all():
+                    x = np.where(there, x, np.nan)
+            columns.append(x)
+        sums = self.kernels.comoments(columns, offsets)
+        return [
+            Pairs(state.columns, state.centre, state.scale, state.tables, *parts)
+            for parts in zip(*sums, strict=True)
+        ]
+
+    def _cells(self, name: str) -> int:
+        state = self.like.plan[name, "values"]
+        assert isinstance(state, Numeric)
+        return state.counts.size
+
+    @cached_property
+    def _guides(self) -> dict[tuple[str, str], Guide]:
+        return {
+            key: guide(state.edges) for key, state in self.like.plan.items() if isinstance(state, Numeric)
+        }
+
+    @cached_property
+    def _hashes(self) -> dict[tuple[str, str], NDArray[np.uint64]]:
+        """The hash of every value of every vocabulary."""
+        return {
+            key: self.kernels.hash_strings(*string_parts(pa.array(state.vocabulary, pa.large_string())))
+            for key, state in self.like.plan.items()
+            if isinstance(state, Categorical)
+        }
+
+    @cached_property
+    def _dictionaries(self) -> dict[tuple[str, str], Dictionary]:
+        found = {}
+        for key, hashes in self._hashes.items():
+            state = self.like.plan[key]
+            assert isinstance(state, Categorical)
+            data, ends = string_parts(pa.array(state.vocabulary, pa.large_string()))
+            found[key] = dictionary(data, ends, hashes)
+        return found
+
+
+def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:
+    slices = []
+    for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        times = microseconds(array.slice(start, stop - start))
+        hours = np.bincount((times // HOUR + MONDAY) % HOURS, minlength=HOURS)
+        span = np.array([times.min(), times.max()]) if times.size else Times.on().span
+        slices.append(Times(span, hours, np.array(stop - start - times.size)))
+    return slices
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 20]}… ({len(text):,} characters)"

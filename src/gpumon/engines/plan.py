@@ -1,0 +1,110 @@
+"""The plan of a profile: edges, vocabularies and centres taken from (a sample of) the reference, with nothing counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpumon.engines.columns import PATTERNS, numbers, strings
+from gpumon.kernels.lookup import cells_of
+from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical
+from gpumon.profiles.numeric import Numeric, edges_of
+from gpumon.profiles.pairs import Pairs
+from gpumon.profiles.profile import Profile
+from gpumon.profiles.times import Rows, Times
+from gpumon.schema import Kind, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from gpumon.profiles.state import State
+    from gpumon.schema import Column, Schema
+
+__all__ = ["MOST_CORRELATED", "plan"]
+
+MOST_CORRELATED = 200
+"""Numeric columns up to which the co-moments of all pairs are kept (their number grows with the square)."""
+
+LONGEST_NAME = 256  # bytes: a longer value is counted by its hash, not by name
+
+
+def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True) -> Profile:
+    """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference."""
+    states: dict[tuple[str, str], State] = {("", "rows"): Rows.on()}
+    values: dict[str, NDArray[np.float64]] = {}
+    for column in schema:
+        array = (
+            sample.column(column.name).combine_chunks() if column.name in sample.column_names else pa.nulls(0)
+        )
+        if column.kind is Kind.NUMERIC:
+            x, valid = numbers(array)
+            values[column.name] = x.astype(np.float64) if valid is None else np.where(valid, x, np.nan)
+        states |= _states(column, array, values)
+    if pairs:
+        states |= _pairs(schema, values, states)
+    return Profile(schema, states)
+
+
+def _states(
+    column: Column, array: pa.Array, values: Mapping[str, NDArray[np.float64]]
+) -> dict[tuple[str, str], State]:
+    name = column.name
+    if column.kind is Kind.NUMERIC:
+        return {(name, "values"): Numeric.on(edges_of(values[name]))}
+    if column.kind is Kind.DATETIME:
+        return {(name, "values"): Times.on()}
+    if column.kind is Kind.BOOLEAN:
+        return {(name, "values"): Categorical.on(("false", "true"))}
+    if column.kind is Kind.CATEGORICAL:
+        return {(name, "values"): Categorical.on(_vocabulary(array))}
+    lengths = pc.drop_null(pc.utf8_length(strings(array))).to_numpy(zero_copy_only=False)
+    return {
+        (name, "values"): Categorical.on(()),
+        (name, "length"): Numeric.on(edges_of(lengths.astype(np.float64))),
+        (name, "pattern"): Categorical.on(tuple(PATTERNS)),
+    }
+
+
+def _vocabulary(array: pa.Array) -> tuple[str, ...]:
+    """The distinct values, most frequent first, equal ones in the order of the alphabet."""
+    counted = pc.value_counts(pc.drop_null(strings(array)))
+    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    short = ((value, n) for value, n in pairs if len(value.encode()) <= LONGEST_NAME)
+    return tuple(value for value, _ in sorted(short, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES])
+
+
+def _pairs(
+    schema: Schema, values: Mapping[str, NDArray[np.float64]], states: Mapping[tuple[str, str], State]
+) -> dict[tuple[str, str], State]:
+    names = [c.name for c in schema if c.kind is Kind.NUMERIC and c.role not in {Role.ID, Role.TIMESTAMP}]
+    if not 2 <= len(names) <= MOST_CORRELATED:
+        return {}
+    centre, scale = np.zeros(len(names)), np.ones(len(names))
+    ranks = []
+    for i, name in enumerate(names):
+        x = values[name]
+        state = states[name, "values"]
+        assert isinstance(state, Numeric)
+        ranks.append(_mid_ranks(np.bincount(cells_of(x, state.edges), minlength=state.counts.size)))
+        x = x[np.isfinite(x)]
+        if x.size:
+            low, centre[i], high = np.quantile(x, (0.05, 0.5, 0.95))
+            spread = high - low
+            scale[i] = spread if 0 < spread < np.inf else 1.0
+    zeros, ones = np.zeros(len(names)), np.ones(len(names))
+    return {
+        ("", "pearson"): Pairs.on(names, centre, scale, np.zeros(0)),
+        ("", "spearman"): Pairs.on(names, zeros, ones, np.concatenate(ranks)),
+    }
+
+
+def _mid_ranks(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The middle of each cell's ranks as a share of the rows, less one half; for the missing, 0."""
+    ordered = counts[:-2]
+    ranks = (np.cumsum(ordered) - ordered / 2) / max(int(ordered.sum()), 1) - 0.5
+    return np.concatenate((ranks, (0.0, 0.0)))

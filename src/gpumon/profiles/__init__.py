@@ -1,0 +1,1 @@
+"""What is kept: states, and profiles of them. NumPy and Arrow only."""

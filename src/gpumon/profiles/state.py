@@ -1,0 +1,77 @@
+"""State: what some rows left behind. Each field says once how it merges; adding, comparing and saving follow from that.
+
+SUM     counts of disjoint rows add
+MAX     the larger of each element
+PLAN    decided before counting (edges, vocabulary): equal on both sides, or the states do not add
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from gpumon.errors import MergeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MAX", "PLAN", "SUM", "State", "equal", "rule"]
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two field values are the same, NaN being equal to NaN."""
+    if left is right:
+        return True
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        nan = left.dtype.kind == "f"
+        return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=nan)
+    return type(left) is type(right) and bool(left == right)
+
+
+def _agree(left: Any, right: Any) -> Any:
+    if not equal(left, right):
+        raise MergeError(
+            "these were counted on different plans: profile the second table with like=the first"
+        )
+    return left
+
+
+def rule(merge: Any, empty: Any) -> Mapping[str, Any]:
+    """Field metadata: how two values merge, and the value that changes nothing."""
+    return {"merge": merge, "empty": empty}
+
+
+SUM = rule(np.add, np.zeros_like)
+MAX = rule(np.maximum, np.zeros_like)
+PLAN = rule(_agree, lambda value: value)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Base of all states: values that add. ``a + b`` is what counting the rows of both would have left behind.
+
+    ``Child.on(plan fields…)`` gives a state with nothing counted.
+    """
+
+    def __add__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            raise MergeError(f"a {type(self).__name__} and a {type(other).__name__} do not add")
+        return type(self)(
+            *(
+                field.metadata["merge"](getattr(self, field.name), getattr(other, field.name))
+                for field in fields(self)
+            )
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def empty(self) -> Self:
+        """The same plan with nothing counted: the zero of ``+``."""
+        return type(self)(*(field.metadata["empty"](getattr(self, field.name)) for field in fields(self)))

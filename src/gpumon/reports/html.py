@@ -1,0 +1,229 @@
+"""The report as one self-contained HTML page: no network, no dependency, safe with any name a table can hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from gpumon.reports.figures import STATUS_WORDS, levels, number, percent, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from jinja2 import Template
+
+__all__ = ["render"]
+
+_MATRIX = 40  # columns of the correlation heat map: what a screen shows
+_PAIRS = 20
+_NEW = 50  # new or vanished categories that are named; the others are counted
+
+
+def render(payload: Mapping[str, Any]) -> str:
+    """The page of a report, as text to be saved in UTF-8.
+
+    ``payload`` holds plain Python values; None or NaN is a number that is not known:
+
+    - ``title``, ``status`` (alert, warn, ok, no_data or error), ``sentence``: the verdict
+    - ``summary``: how many ``columns``, of each status, and ``rows_reference``, ``rows_current``
+    - ``facts``: pairs of texts; ``notes``: texts
+    - ``columns``, most important first: ``name``, ``kind``, ``role``, ``status``, ``score``, ``reason``;
+      ``missing`` as shares [reference, current]; ``metrics`` as rows of (name, value, lower, upper, unit,
+      reference, p, q, threshold, status, method); and each of these or None: ``histogram`` (``edges`` of equal width,
+      shares ``reference``, ``current``, ``below``, ``above``), ``ecdf`` (``x``, ``reference``, ``current``),
+      ``categories`` as rows of (name, reference share, current share) with ``other``, ``new`` as rows of
+      (name, rows) and ``vanished`` names
+    - ``metric``: the name of what ``score`` and the heat maps show
+    - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``
+    - ``correlations``, or None: ``columns``, ``method``, ``reference`` and ``current`` (columns × columns)
+
+    Numbers are rounded to what a reader can see (values of metrics to 6 digits, shares to 1e-5), texts are cut at 1,000 characters.
+    Whatever a text holds is shown, never run: the page's policy allows only its own script and style, by hash.
+    """
+    script, style = _template("report.js"), _template("report.css")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    page = {
+        key: payload[key]
+        for key in ("title", "status", "sentence", "summary", "facts", "notes", "columns", "metric")
+    }
+    page |= {name: payload.get(name) for name in ("windows", "segments", "correlations")}
+    return _page().render(
+        page, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(payload))
+    )
+
+
+@cache
+def _template(name: str) -> str:
+    return (files("gpumon.reports") / "templates" / name).read_text("utf-8")
+
+
+@cache
+def _page() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"printable": printable, "number": number, "percent": percent}
+    return environment.from_string(_template("report.html"))
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + b64encode(sha256(source.encode()).digest()).decode()
+
+
+def _json(data: object) -> str:
+    """``data`` as JSON in ASCII that no HTML parser can take for markup."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _encoded(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the script draws: rounded, with repeated words and names as numbers, without what is None."""
+    words: dict[str, int] = {}
+    names = [column["name"] for column in payload["columns"]]
+    places = {name: place for place, name in enumerate(names)}
+    columns = [
+        _column(column, lambda word: words.setdefault(word, len(words))) for column in payload["columns"]
+    ]
+    return {
+        "metric": printable(payload["metric"]),
+        "statuses": STATUS_WORDS,
+        "columns": columns,
+        "windows": _grid(payload.get("windows"), places),
+        "segments": _grid(payload.get("segments"), places),
+        "correlations": _correlations(payload.get("correlations"), places),
+        "words": [printable(word) for word in words],
+    }
+
+
+def _column(column: Mapping[str, Any], word: Callable[[str], int]) -> dict[str, Any]:
+    new, vanished = column.get("new") or [], column.get("vanished") or []
+    encoded = {
+        "name": printable(column["name"]),
+        "kind": word(column["kind"]),
+        "role": word(column["role"]),
+        "status": column["status"],
+        "score": _rounded(column["score"]),
+        "reason": printable(column["reason"]),
+        "missing": _all_rounded(column["missing"]),
+        "metrics": [
+            [
+                word(name),
+                *_all_rounded(bounds),
+                word(unit),
+                *_all_rounded(numbers),
+                word(status),
+                word(method),
+            ]
+            for name, *bounds, unit, reference, p, q, threshold, status, method in column["metrics"]
+            for numbers in [(reference, p, q, threshold)]
+        ],
+    }
+    if histogram := column.get("histogram"):
+        encoded["histogram"] = {
+            "edges": _along(histogram["edges"]),
+            **{side: _shares(histogram[side]) for side in ("reference", "current")},
+            **{tail: _all_rounded(histogram[tail], 4) for tail in ("below", "above")},
+        }
+    if ecdf := column.get("ecdf"):
+        encoded["ecdf"] = {
+            "x": _along(ecdf["x"]),
+            **{side: _shares(ecdf[side]) for side in ("reference", "current")},
+        }
+    if categories := column.get("categories"):
+        fresh, gone = {name for name, _ in new}, set(vanished)
+        encoded["categories"] = [
+            [printable(name), *_all_rounded(shares, 4), 1 if name in fresh else 2 if name in gone else 0]
+            for name, *shares in categories
+        ]
+        encoded["other"] = _all_rounded(column["other"], 4)
+        encoded["new"] = [[printable(name), rows] for name, rows in new[:_NEW]]
+        encoded["vanished"] = [printable(name) for name in vanished[:_NEW]]
+        encoded["unnamed"] = [max(0, len(new) - _NEW), max(0, len(vanished) - _NEW)]
+    return encoded
+
+
+def _grid(grid: Mapping[str, Any] | None, places: Mapping[str, int]) -> dict[str, Any] | None:
+    """A heat map's table: a column of the report as its place there, a status as a digit, its colours' bounds."""
+    if grid is None:
+        return None
+    codes = {status: str(code) for code, status in enumerate(STATUS_WORDS)}
+    return {
+        "labels": [printable(label) for label in grid["labels"]],
+        "columns": _placed(grid["columns"], places),
+        "values": [_all_rounded(row, 4) for row in grid["values"]],
+        "status": ["".join(codes[status] for status in row) for row in grid["status"]],
+        "rows": list(grid["rows"]),
+        "levels": levels(value for row in grid["values"] for value in row),
+    }
+
+
+def _correlations(table: Mapping[str, Any] | None, places: Mapping[str, int]) -> dict[str, Any] | None:
+    """The pairs that moved most, and the change of the columns that moved most, in their own order."""
+    if table is None:
+        return None
+    import numpy as np
+
+    sides = np.asarray(table["reference"], float), np.asarray(table["current"], float)
+    change = sides[1] - sides[0]
+    size = np.nan_to_num(np.abs(change))
+    np.fill_diagonal(size, 0)
+    kept = np.sort(np.argsort(-size.max(axis=1, initial=0), kind="stable")[:_MATRIX])
+    above = np.triu_indices(len(size), 1)
+    order = np.argsort(-size[above], kind="stable")[:_PAIRS]
+    pairs = [
+        (int(a), int(b)) for a, b in zip(above[0][order], above[1][order], strict=True) if size[a, b] > 0
+    ]
+    columns = _placed(table["columns"], places)
+    return {
+        "method": printable(table["method"]),
+        "columns": [columns[i] for i in kept],
+        "left_out": len(columns) - len(kept),
+        **{
+            name: [_all_rounded(row, 3) for row in side[np.ix_(kept, kept)].tolist()]
+            for name, side in zip(("reference", "current"), sides, strict=True)
+        },
+        "pairs": [
+            [columns[a], columns[b], *_all_rounded([float(side[a, b]) for side in sides])] for a, b in pairs
+        ],
+    }
+
+
+def _placed(names: Iterable[str], places: Mapping[str, int]) -> list[int | str]:
+    return [places.get(name, printable(name)) for name in names]
+
+
+def _rounded(value: float | None, digits: int = 6) -> float | str | None:
+    """A number for JSON: infinity as its word, None for what is not known."""
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    short = float(f"{value:.{digits}g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def _all_rounded(values: Iterable[float | None], digits: int = 6) -> list[float | str | None]:
+    return [_rounded(value, digits) for value in values]
+
+
+def _shares(values: Iterable[float | None]) -> list[int]:
+    """Shares in units of 1e-5, a tenth of a pixel; a side without rows has no bars."""
+    return [0 if value is None or math.isnan(value) else round(1e5 * value) for value in values]
+
+
+def _along(values: Sequence[float]) -> list[float]:
+    """Places along an axis, to a ten-thousandth of its length however far from zero it lies."""
+    span = values[-1] - values[0]
+    decimals = 4 - math.floor(math.log10(span)) if span > 0 else 12
+    short = [round(float(value), decimals) for value in values]
+    return [int(place) if place.is_integer() and abs(place) < 1e15 else place for place in short]

@@ -1,0 +1,228 @@
+"""The noise floor: what a statistic comes to when nothing has changed.
+
+Two samples of the sizes at hand are drawn many times from one distribution, and the statistic is computed on each
+pair. What the data then show is compared with that: a p-value, or the value that is exceeded with a given
+probability. Sample sizes, empty bins and missing values enter as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from gpumon.statistics.distances import chi_square, psi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import ArrayLike
+
+    from gpumon.statistics import Counts, Floats
+
+__all__ = ["Noise", "critical_from_history", "noise_floor", "resampled", "wasserstein_binned"]
+
+MANY = 100.0
+"""A bin with at least this many expected rows is drawn from a normal, a smaller one from its true distribution."""
+
+IN_TAIL = 10
+"""With fewer draws than this at or above a value, its p-value is read off the fitted gamma tail."""
+
+SQUARES = (psi, chi_square)
+"""Statistics that are a sum of squares near no change; the others are norms, and their squares are."""
+
+
+def resampled(counts: Counts, n: ArrayLike, m: ArrayLike, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """Counts of ``draws`` pairs of independent samples of n and m rows from the shares of ``counts``.
+
+    ``counts`` (columns, bins); n and m a number or (columns,); both results (columns, draws, bins). Bins where
+    100 or more rows are expected are drawn from the normal distribution with the multinomial's means and
+    covariances, given the true (multinomial) draw of the rarer ones; each draw adds up to n or m. Every column uses
+    the same random numbers, so a column's draws depend on the seed alone and not on the columns beside it. NaN where
+    a column has no rows.
+
+    >>> reference, current = resampled(np.array([[600, 400]]), 1000, 50, draws=3, seed=0)
+    >>> reference.shape, current.sum(axis=-1)
+    ((1, 3, 2), array([[50., 50., 50.]]))
+    """
+    pairs = list(_pairs(counts, n, m, draws, seed))
+    return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """A statistic under no change, a row for every column: its sorted draws and a gamma for the tail beyond.
+
+    ``draws`` (columns, draws) ascending. ``power`` is what turns the statistic into a sum of squares, whose tail
+    a gamma with the same mean and variance follows (Satterthwaite). Source: Satterthwaite (1946), Biometrics 2.
+    """
+
+    draws: Floats
+    power: float
+
+    @property
+    def mean(self) -> Floats:
+        """Mean of the statistic under no change, (columns,)."""
+        return np.asarray(self.draws.mean(axis=-1))
+
+    @property
+    def variance(self) -> Floats:
+        """Variance of the statistic under no change, (columns,)."""
+        return np.asarray(self.draws.var(axis=-1))
+
+    def p_value(self, values: ArrayLike) -> Floats:
+        """Probability of ``values`` (columns,) or more under no change [0 to 1].
+
+        (k + 1) / (draws + 1) where k ≥ 10 draws reach the value; beyond, the gamma tail scaled to join there.
+        0 where all draws are one number and the value exceeds it.
+        """
+        values = np.broadcast_to(np.asarray(values, np.float64), self.draws.shape[:-1])
+        reached = np.sum(self.draws >= values[..., None], axis=-1)
+        joint, level = self._joint
+        with np.errstate(invalid="ignore"):
+            beyond = level * self._survival(np.maximum(values, joint)) / self._survival(joint)
+        p = np.where(values > joint, beyond, (reached + 1) / (self.draws.shape[-1] + 1))
+        return np.where(np.isnan(values) | np.isnan(joint), np.nan, p)
+
+    def critical(self, level: float) -> Floats:
+        """The value that is exceeded with probability ``level`` under no change, (columns,): ``p_value`` inverted."""
+        joint, joined = self._joint
+        draws = self.draws.shape[-1]
+        if level < joined:
+            shape, scale = self._gamma
+            tail = special.gammainccinv(shape, level / joined * self._survival(joint)) * scale
+            return np.where(scale > 0, np.maximum(tail ** (1 / self.power), joint), joint)
+        position = np.clip(draws - (level * (draws + 1) - 1), 0, draws - 1)
+        left, part = int(position), position % 1
+        right = min(left + 1, draws - 1)
+        return np.asarray(self.draws[..., left] * (1 - part) + self.draws[..., right] * part)
+
+    @property
+    def _joint(self) -> tuple[Floats, float]:
+        """Where the draws end and the tail begins, (columns,), and the p-value there."""
+        in_tail = min(IN_TAIL, self.draws.shape[-1])
+        return self.draws[..., -in_tail], (in_tail + 1) / (self.draws.shape[-1] + 1)
+
+    @property
+    def _gamma(self) -> tuple[Floats, Floats]:
+        """Shape and scale of the gamma of the draws to the power; scale 0 where they do not vary."""
+        squares = self.draws**self.power
+        mean, variance = squares.mean(axis=-1), squares.var(axis=-1)
+        varied = self.draws[..., 0] < self.draws[..., -1]
+        shape = mean**2 / np.where(varied, variance, 1.0)
+        return np.where(varied, shape, 1.0), np.where(varied, variance / np.where(varied, mean, 1.0), 0.0)
+
+    def _survival(self, values: Floats) -> Floats:
+        """P(X ≥ values) of the gamma, kept above 0 so that it divides."""
+        shape, scale = self._gamma
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = special.gammaincc(shape, values**self.power / scale)
+        return np.asarray(np.maximum(tail, np.finfo(np.float64).tiny))
+
+
+def noise_floor(
+    statistic: Callable[..., Floats],
+    counts: Counts,
+    n: ArrayLike,
+    m: ArrayLike,
+    draws: int = 1000,
+    seed: int = 0,
+    **by_column: Floats,
+) -> Noise:
+    """What ``statistic(reference, current)`` comes to with n and m rows of one distribution, for every column.
+
+    ``counts`` (columns, bins) gives the distribution, best the sum of both sides; n and m a number or (columns,).
+    Further keywords are arrays (columns, …) whose rows go to the statistic, such as the ``widths`` of
+    ``wasserstein_binned``. Same seed, same result, with or without other columns.
+
+    >>> noise = noise_floor(psi, np.full((1, 10), 5_000), 20_000, 20_000)
+    >>> bool(abs(noise.mean[0] / (9 * (1 / 20_000 + 1 / 20_000)) - 1) < 0.05)
+    True
+    >>> bool(noise.critical(0.001)[0] < 0.01)
+    True
+    """
+    statistics = np.empty((len(counts), draws))
+    for column, (reference, current) in enumerate(_pairs(counts, n, m, draws, seed)):
+        arguments = {name: array[column] for name, array in by_column.items()}
+        statistics[column] = statistic(reference, current, **arguments)
+    statistics.sort(axis=-1)
+    function = statistic.func if isinstance(statistic, partial) else statistic
+    return Noise(statistics, power=1.0 if function in SQUARES else 2.0)
+
+
+def wasserstein_binned(reference: Counts, current: Counts, widths: Floats) -> Floats:
+    """Earth mover's distance over coarse ordered bins, Σ |F − G|·width [unit of the column].
+
+    Counts (..., bins) without the missing; ``widths[..., i]`` is the step from bin i to bin i + 1, between their
+    centres (one for every bin but the last; a last one is of no effect).
+
+    >>> wasserstein_binned(np.array([1, 0, 0]), np.array([0, 0, 1]), np.array([1.0, 2.0]))
+    array(3.)
+    """
+    with np.errstate(invalid="ignore"):
+        difference = reference / np.sum(reference, axis=-1, keepdims=True)
+        difference = difference - current / np.sum(current, axis=-1, keepdims=True)
+    bins, steps = difference.shape[-1], widths.shape[-1]
+    lead = difference @ np.tri(bins).T[:, :steps]
+    return np.asarray(np.vecdot(np.abs(lead, out=lead), widths))
+
+
+def critical_from_history(values: Floats, level: float) -> Floats:
+    """The value that the next window exceeds with probability ``level``, from a statistic's past windows.
+
+    ``values`` (..., windows), 0 or more, best 8 to 100 of them from a time without change, taken as independent
+    draws of one gamma distribution: their cube roots are close to normal, and the limit is Student's prediction
+    limit for one more, cubed, so that few windows widen it as they should. NaN for fewer than two windows.
+    Source: Krishnamoorthy, Mathew & Mukherjee (2008), Technometrics 50; Wilson & Hilferty (1931).
+
+    >>> critical_from_history(np.array([1.0, 1.2, 0.8, 1.1, 0.9, 1.0, 1.3, 0.7]), 0.05)
+    array(1.45079947)
+    """
+    windows = values.shape[-1]
+    if windows < 2:
+        return np.full(values.shape[:-1], np.nan)
+    roots = np.cbrt(values)
+    reach = special.stdtrit(windows - 1, 1 - level) * np.sqrt(1 + 1 / windows)
+    return np.asarray((roots.mean(axis=-1) + reach * roots.std(axis=-1, ddof=1)) ** 3)
+
+
+def _pairs(
+    counts: Counts, n: ArrayLike, m: ArrayLike, draws: int, seed: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """One column after another, so that the arrays at work stay in the cache: ``resampled`` of each."""
+    columns, bins = counts.shape
+    normal = np.random.default_rng((seed, 0)).standard_normal((2, draws, bins))
+    sizes = (np.broadcast_to(np.asarray(size), columns) for size in (n, m))
+    for row, reference_size, current_size in zip(counts, *sizes, strict=True):
+        rng = np.random.default_rng((seed, 1))
+        total = row.sum()
+        if total == 0:
+            nothing = np.full((draws, bins), np.nan)
+            yield nothing, nothing
+            continue
+        shares = row / total
+        yield (
+            _sample(shares, int(reference_size), normal[0], rng),
+            _sample(shares, int(current_size), normal[1], rng),
+        )
+
+
+def _sample(shares: Floats, size: int, normal: Floats, rng: np.random.Generator) -> Floats:
+    """Counts (draws, bins) of samples of ``size`` rows: rare bins multinomial, the others normal given those."""
+    many = shares * size >= MANY
+    common = shares[many]
+    drawn = rng.multinomial(size, [*shares[~many], common.sum()], len(normal))
+    sample = np.empty_like(normal)
+    sample[:, ~many] = drawn[:, :-1]
+    if len(common):
+        common = common / common.sum()
+        rest = drawn[:, -1:].astype(np.float64)
+        deviation = normal[:, many] * np.sqrt(common)
+        deviation -= np.multiply.outer(deviation.sum(axis=-1), common)
+        deviation *= np.sqrt(rest)
+        deviation += rest * common
+        sample[:, many] = deviation
+    return sample

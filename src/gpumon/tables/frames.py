@@ -1,0 +1,242 @@
+"""``open_table``: from whatever holds rows to a Table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from numbers import Number
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from gpumon.errors import InputError, SchemaError
+from gpumon.tables.columns import Skipped, canonical, canonical_schema, refuse_doubles, skipped
+from gpumon.tables.delimited import CsvTable
+from gpumon.tables.memory import Frame, from_reader
+from gpumon.tables.parquet import ParquetTable
+from gpumon.tables.paths import find, opened, reading
+from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Table, chosen, rebatched, sampled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyarrow.dataset import Dataset
+
+__all__ = ["open_table"]
+
+
+def open_table(source: object, *, name: str | None = None) -> Table:
+    """A Table of the rows that ``source`` holds; ``name`` is what messages call it (default: the path, "the table").
+
+    ``source`` may be
+
+    - a path, folder, glob or fsspec URL of Parquet files (also partitioned in ``key=value`` folders), of Arrow IPC
+      (Feather) files or of CSV files (also .gz, .bz2, .zst);
+    - a pandas DataFrame, a Polars DataFrame or LazyFrame, a dict of arrays or lists;
+    - a pyarrow Table, RecordBatch, Dataset or RecordBatchReader (this one can be read once);
+    - any object with ``__arrow_c_stream__``, ``__arrow_c_array__`` or ``__dataframe__``.
+
+    Nothing is read but footers and headers, except that Arrow files that are compressed are decompressed.
+    Raises InputError for a source that cannot be read, SchemaError for columns that cannot be told apart or typed.
+
+    >>> open_table({"x": [1, 2, 3]}).rows
+    3
+    """
+    if isinstance(source, str | os.PathLike):
+        return _from_path(os.fspath(source), name)
+    name = name or "the table"
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, Mapping):
+        return Frame(_from_dict(source, name), name)
+    if _is(source, "pandas", "DataFrame"):
+        return Frame(_from_pandas(source, name), name)
+    if _is(source, "polars", "LazyFrame"):
+        source = source.collect()
+    if _is(source, "pyarrow.dataset", "Dataset"):
+        return Scanned(source, name)
+    if isinstance(source, pa.RecordBatchReader):
+        refuse_doubles(source.schema.names, name)
+        return from_reader(source, name)
+    return Frame(_from_arrow(source, name), name)
+
+
+def _is(source: Any, module: str, kind: str) -> bool:
+    """Whether ``source`` is an instance of a class of a package, without importing the package."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(source, getattr(loaded, kind))
+
+
+def _from_path(path: str, name: str | None) -> Table:
+    kind, files = find(path)
+    name = name or path
+    if kind == "Parquet":
+        return ParquetTable.open(files, name)
+    if kind == "CSV":
+        return CsvTable.open(files, name)
+    return Frame(pa.concat_tables([_from_ipc(file.path) for file in files]), name)
+
+
+def _from_ipc(path: str) -> pa.Table:
+    with reading(path, "Arrow"):
+        file = opened(path) if "://" in path else pa.memory_map(path)
+        try:
+            return pa.ipc.open_file(file).read_all()
+        except pa.ArrowInvalid:
+            file.seek(0)
+            return pa.ipc.open_stream(file).read_all()
+
+
+def _from_arrow(source: Any, name: str) -> pa.Table:
+    """A table from Arrow's own objects and from those that speak its PyCapsule interface."""
+    try:
+        if isinstance(source, pa.Table):
+            return source
+        if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+            return pa.table(source)
+        if hasattr(source, "__dataframe__"):
+            from pyarrow.interchange import from_dataframe
+
+            return from_dataframe(source)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InputError(f"{name}: a {type(source).__name__} that does not give a table: {error}") from error
+    raise InputError(
+        f"{name}: a {type(source).__module__}.{type(source).__qualname__} is not a table; accepted are a path, folder, "
+        "glob or URL (Parquet, Arrow, CSV), pandas, Polars and pyarrow tables, a dict of arrays, and any object with "
+        "__arrow_c_stream__ or __dataframe__"
+    )
+
+
+def _from_dict(source: Mapping[Any, Any], name: str) -> pa.Table:
+    names = [str(column) for column in source]
+    refuse_doubles(names, name)
+    arrays = [_array(values, column, name) for column, values in zip(names, source.values(), strict=True)]
+    if len({len(array) for array in arrays}) > 1:
+        told = ", ".join(f"{column!r} {len(array):,}" for column, array in zip(names, arrays, strict=True))
+        raise InputError(f"{name}: the columns differ in length ({told}); give them one length")
+    return pa.Table.from_arrays(arrays, names)
+
+
+def _from_pandas(source: pd.DataFrame, name: str) -> pa.Table:
+    """The columns; the index is not one. Numbers are not copied, so NaN stays NaN."""
+    names = [str(column) for column in source.columns]
+    refuse_doubles(names, name)
+    return pa.Table.from_arrays(
+        [_array(source.iloc[:, i], column, name) for i, column in enumerate(names)], names
+    )
+
+
+def _array(values: Any, column: str, name: str) -> pa.Array | pa.ChunkedArray:
+    """One column as an Arrow array, or the SchemaError that says why not."""
+    kind = getattr(getattr(values, "dtype", None), "kind", "O")
+    try:
+        if hasattr(values, "sparse"):
+            values = values.sparse.to_dense()
+        if hasattr(values, "to_numpy") and isinstance(values.dtype, np.dtype) and kind in "biuf":
+            return pa.array(values.to_numpy())
+        if kind == "O" and not hasattr(values, "__arrow_c_array__"):
+            _refuse_mixed(values, column, name)
+        return pa.array(values, from_pandas=kind == "O")
+    except OverflowError as error:
+        raise SchemaError(
+            f"{name}: column {column!r} holds integers beyond 64 bits; convert it to float"
+        ) from error
+    except (pa.ArrowException, TypeError, UnicodeError) as error:
+        said = " ".join(str(error).split())
+        raise SchemaError(
+            f"{name}: column {column!r} cannot be used ({said}); convert it to numbers, strings, booleans or times"
+        ) from error
+
+
+def _refuse_mixed(values: Any, column: str, name: str) -> None:
+    """Raise a SchemaError if Python objects of different families stand in one column; None, NaN and NA fit all."""
+    found = set(map(type, values))
+    if len({family for family in map(_family, found) if family}) > 1:
+        found = {type(v) for v in values if not (isinstance(v, float | np.floating) and np.isnan(v))}
+    if len({family for family in map(_family, found) if family}) > 1:
+        told = " and ".join(sorted(kind.__name__ for kind in found if _family(kind)))
+        raise SchemaError(
+            f"{name}: column {column!r} mixes {told}; convert it to one type, to str for instance"
+        )
+
+
+def _family(kind: type) -> str | None:
+    """Types of one family may stand in one column; None fits all of them."""
+    families: dict[str, tuple[type, ...]] = {
+        "flags": (bool, np.bool_),
+        "numbers": (Number, np.number),
+        "strings": (str,),
+        "moments": (datetime,),
+        "days": (date,),
+    }
+    if kind.__name__ in ("NoneType", "NAType", "NaTType"):
+        return None
+    return next((family for family, kinds in families.items() if issubclass(kind, kinds)), kind.__name__)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A pyarrow Dataset as a Table: one partition a fragment, or one for all if the dataset is filtered."""
+
+    dataset: Dataset
+    name: str
+
+    @property
+    def schema(self) -> pa.Schema:
+        return canonical_schema(self.dataset.schema)
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        return skipped(self.dataset.schema)
+
+    @property
+    def rows(self) -> int:
+        with reading(self.name):
+            return int(self.dataset.count_rows())
+
+    def nbytes(self, columns: Sequence[str] | None = None) -> None:
+        chosen(self, columns)
+
+    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Fragment]:
+        schema = chosen(self, columns)
+        try:
+            fragments = list(self.dataset.get_fragments())
+        except ValueError:  # a filtered dataset does not show its fragments
+            return [Fragment(self.name, self.dataset, None, schema, threads)]
+        return [Fragment(self.name, fragment, self.dataset.schema, schema, threads) for fragment in fragments]
+
+    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
+        parts = self.partitions(columns, threads=True)
+        return sampled((b for part in parts for b in part.batches()), chosen(self, columns), rows, self.rows)
+
+    def load(self, columns: Sequence[str] | None = None) -> Frame:
+        parts = self.partitions(columns, threads=True)
+        return Frame(
+            pa.Table.from_batches((b for part in parts for b in part.batches()), chosen(self, columns)),
+            self.name,
+        )
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A partition of a pyarrow Dataset."""
+
+    name: str
+    source: Any  # a Fragment or a Dataset of pyarrow: both have a scanner
+    physical: pa.Schema | None
+    schema: pa.Schema
+    threads: bool = False
+
+    rows = None
+    nbytes = None
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        options = {"columns": self.schema.names, "batch_size": rows, "use_threads": self.threads}
+        if self.physical is not None:
+            options["schema"] = self.physical
+        with reading(self.name):
+            for batch in rebatched(self.source.scanner(**options).to_batches(), rows):
+                yield canonical(batch.columns, self.schema)

@@ -1,0 +1,162 @@
+"""What every table offers, whatever it was made from: a schema, partitions to count, rows to sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from gpumon.tables.columns import refuse_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.tables.columns import Skipped
+
+__all__ = [
+    "BATCH_ROWS",
+    "SAMPLE_ROWS",
+    "Partition",
+    "Table",
+    "chosen",
+    "evenly_spaced",
+    "rebatched",
+    "sampled",
+]
+
+BATCH_ROWS = 131_072
+SAMPLE_ROWS = 131_072
+
+
+class Partition(Protocol):
+    """A part of a table that one worker counts; small, and it can be pickled where its table can be read again."""
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, if known before reading."""
+
+    @property
+    def nbytes(self) -> int | None:
+        """About how many bytes the rows take when decoded, if known before reading."""
+
+    @property
+    def threads(self) -> bool:
+        """Whether pyarrow may decode with threads of its own."""
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order, at most ``rows`` at a time, in canonical types (see ``gpumon.tables.columns``)."""
+
+
+@runtime_checkable
+class Table(Protocol):
+    """Rows, wherever they are. ``columns`` are names, in the order wanted; None stands for all."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: a path, or the name that it was opened with."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that can be counted, in canonical types."""
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The columns that cannot be counted, and why."""
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows, if known before reading."""
+
+    def nbytes(self, columns: Sequence[str] | None = None) -> int | None:
+        """About how many bytes ``columns`` take when decoded, if known before reading."""
+
+    def partitions(
+        self, columns: Sequence[str] | None = None, *, threads: bool = False
+    ) -> Sequence[Partition]:
+        """The parts to count, in the order of the rows; the same for the same table and ``columns``."""
+
+    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
+        """At most ``rows`` evenly spaced rows, in order: the same ones however the table is partitioned."""
+
+    def load(self, columns: Sequence[str] | None = None) -> Table:
+        """The same rows in memory, decoded once."""
+
+
+def chosen(table: Table, columns: Sequence[str] | None) -> pa.Schema:
+    """The part of the table's schema that ``columns`` names (None: all), in that order."""
+    if columns is None:
+        return table.schema
+    for name in columns:
+        if name not in table.schema.names:
+            refuse_column(name, table.schema.names, table.name, table.skipped)
+    return pa.schema([table.schema.field(name) for name in columns])
+
+
+def evenly_spaced(rows: int, k: int) -> NDArray[np.int64]:
+    """``min(k, rows)`` row numbers spread evenly over ``range(rows)``, ascending.
+
+    >>> evenly_spaced(10, 4)
+    array([0, 2, 5, 7])
+    """
+    k = min(k, rows)
+    return np.arange(k, dtype=np.int64) * rows // max(k, 1)
+
+
+def sampled(batches: Iterable[pa.RecordBatch], schema: pa.Schema, k: int, rows: int | None) -> pa.Table:
+    """At most ``k`` evenly spaced rows of a stream of ``rows`` rows.
+
+    If their number is not known beforehand, every 1st, 2nd, 4th … row is kept, so that at most 2k are held; the
+    result is evenly spaced all the same, and does not depend on the sizes of the batches.
+    """
+    if rows is None:
+        batches, rows = _thinned(batches, schema, 2 * k)
+    table = pa.Table.from_batches(_taken(batches, evenly_spaced(rows, k)), schema)
+    return table.unify_dictionaries().combine_chunks()
+
+
+def rebatched(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """The same rows, at most ``rows`` in a batch; a batch of less than half is joined with its neighbours."""
+    held: list[pa.RecordBatch] = []
+    for whole in batches:
+        for start in range(0, whole.num_rows, rows):
+            batch = whole.slice(start, rows)
+            have = sum(b.num_rows for b in held)
+            if have and (have + batch.num_rows > rows or 2 * have >= rows):
+                yield _joined(held)
+                held = []
+            held.append(batch)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _taken(batches: Iterable[pa.RecordBatch], positions: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    """The rows at the ascending ``positions``, counted over all batches."""
+    start = 0
+    for batch in batches:
+        low, high = np.searchsorted(positions, (start, start + batch.num_rows))
+        if high - low == batch.num_rows:
+            yield batch
+        elif high > low:
+            yield batch.take(pa.array(positions[low:high] - start))
+        start += batch.num_rows
+
+
+def _thinned(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, most: int
+) -> tuple[Iterable[pa.RecordBatch], int]:
+    """Every 2^i-th row, with the smallest i that leaves at most ``most``, and how many they are."""
+    held, stride, start = pa.Table.from_batches([], schema), 1, 0
+    for batch in batches:
+        places = np.arange(-start % stride, batch.num_rows, stride)
+        start += batch.num_rows
+        held = pa.concat_tables([held, pa.table(batch.take(pa.array(places)))])
+        while held.num_rows > most:
+            held, stride = held.take(pa.array(np.arange(0, held.num_rows, 2))), 2 * stride
+    return held.to_batches(), held.num_rows

@@ -1,0 +1,144 @@
+"""Summaries against NumPy and pandas, and the distinct count against the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from gpumon.statistics import summaries
+
+examples = settings(max_examples=150, deadline=None)
+values = arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6))
+
+
+def moments(x):
+    return np.array([len(x), np.mean(x), np.sum((x - np.mean(x)) ** 2)])
+
+
+@pytest.mark.parametrize(
+    ("formula", "oracle"),
+    [
+        (summaries.mean, np.mean),
+        (summaries.variance, lambda x: np.var(x, ddof=1)),
+        (summaries.std, lambda x: np.std(x, ddof=1)),
+    ],
+    ids=["mean", "variance", "std"],
+)
+@examples
+@given(x=values)
+def test_a_moment_equals_numpy(formula, oracle, x):
+    assert formula(moments(x)) == pytest.approx(oracle(x), rel=1e-9, abs=1e-12)
+
+
+@examples
+@given(x=values)
+def test_extremes_equal_numpy(x):
+    extremes = np.array([x.min(), x.max()])
+    assert summaries.minimum(extremes) == x.min()
+    assert summaries.maximum(extremes) == x.max()
+    assert summaries.value_range(extremes) == np.ptp(x)
+
+
+@examples
+@given(x=values, y=values)
+def test_shifts_equal_their_definitions(x, y):
+    r, c = moments(x), moments(y)
+    if np.std(x) < 1e-6 or np.std(y) < 1e-6:
+        return
+    shift = (np.mean(y) - np.mean(x)) / np.std(x, ddof=1)
+    assert summaries.mean_shift(r, c) == pytest.approx(shift, rel=1e-9)
+    ratio = np.log(np.var(y, ddof=1) / np.var(x, ddof=1))
+    assert summaries.variance_ratio(r, c) == pytest.approx(ratio, rel=1e-9, abs=1e-9)
+
+
+def test_no_rows_give_nan():
+    none, some = np.array([0.0, 0.0, 0.0]), np.array([3.0, 1.0, 2.0])
+    nothing = np.array([np.inf, -np.inf])
+    for formula in (summaries.mean, summaries.variance, summaries.std):
+        assert np.isnan(formula(none))
+    for formula in (summaries.minimum, summaries.maximum, summaries.value_range):
+        assert np.isnan(formula(nothing))
+    for formula in (summaries.mean_shift, summaries.variance_ratio):
+        assert np.isnan(formula(none, some))
+        assert np.isnan(formula(some, none))
+
+
+def test_one_row_has_a_mean_and_no_variance():
+    one = np.array([1.0, 7.0, 0.0])
+    assert summaries.mean(one) == 7
+    assert np.isnan(summaries.variance(one))
+
+
+def test_a_constant_reference_gives_zero_or_a_signed_infinity():
+    reference = np.array([5.0, 1.0, 0.0])
+    current = np.array([[5.0, 1.0, 0.0], [5.0, 2.0, 0.0], [5.0, 0.0, 3.0]])
+    assert summaries.mean_shift(reference, current).tolist() == [0, np.inf, -np.inf]
+    assert summaries.variance_ratio(reference, current).tolist() == [0, 0, np.inf]
+    assert summaries.variance_ratio(current[2], reference) == -np.inf
+
+
+def test_an_infinite_extreme_gives_an_infinite_range():
+    extremes = np.array([[-np.inf, 3.0], [-np.inf, np.inf], [-np.inf, -np.inf]])
+    assert summaries.value_range(extremes).tolist() == [np.inf, np.inf, 0]
+
+
+def registers_of(hashes):
+    """HyperLogLog by its definition: index from the top 12 bits, rank of the first set bit in the other 52."""
+    index = (hashes >> np.uint64(52)).astype(np.int64)
+    rest = hashes & np.uint64((1 << 52) - 1)
+    length = np.frexp(rest.astype(np.float64))[1]  # bits of rest: exact below 2^53
+    registers = np.zeros(4096, np.uint8)
+    np.maximum.at(registers, index, (53 - length).astype(np.uint8))
+    return registers
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 10, 100, 1_000, 10_000, 100_000, 1_000_000])
+def test_the_distinct_count_is_within_its_range(size):
+    hashes = np.random.default_rng(size).integers(0, 2**64, size, np.uint64)
+    count = summaries.distinct_count(registers_of(hashes))
+    assert count.lower <= size <= count.upper
+    assert count.value == pytest.approx(size, rel=0.03, abs=0.001)
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+def test_a_small_distinct_count_is_right_to_the_integer(size):
+    hashes = np.random.default_rng(size).integers(0, 2**64, size, np.uint64)
+    assert round(float(summaries.distinct_count(registers_of(hashes)).value)) == size
+
+
+def test_the_distinct_count_has_the_error_it_states():
+    rng = np.random.default_rng(0)
+    registers = np.array([registers_of(rng.integers(0, 2**64, 20_000, np.uint64)) for _ in range(200)])
+    error = summaries.distinct_count(registers).value / 20_000 - 1
+    assert abs(error.mean()) < 0.004
+    assert error.std() == pytest.approx(1.04 / 64, rel=0.2)
+
+
+def test_full_registers_estimate_the_largest_count():
+    assert summaries.distinct_count(np.full(4096, 53, np.uint8)).value == np.inf
+    assert summaries.distinct_count(np.full(4096, 52, np.uint8)).value > 1e18
+
+
+@examples
+@given(history=arrays(np.int64, st.integers(1, 30), elements=st.integers(0, 10**9)), count=st.integers(0, 10**9))
+def test_robust_volume_equals_scipy(history, count):
+    median, deviation = summaries.robust_volume(np.array(count), history)
+    assert median == np.median(history)
+    spread = stats.median_abs_deviation(history, scale="normal")
+    if spread > 0:
+        assert deviation == pytest.approx((count - median) / spread, rel=1e-9)
+    else:
+        assert deviation == (0 if count == median else np.copysign(np.inf, count - median))
+
+
+def test_leading_axes_broadcast():
+    rng = np.random.default_rng(0)
+    r, c = (np.abs(rng.normal(size=(2, *shape, 3))) + 2 for shape in ((1,), (4,)))
+    for formula in (summaries.mean_shift, summaries.variance_ratio):
+        batch = formula(r, c)
+        assert batch.shape == (2, 4)
+        assert batch[1, 2] == formula(r[1, 0], c[1, 2])
