@@ -1,1 +1,75 @@
-"""gpumon."""
+"""Machine learning model monitoring that runs on GPUs: one pass, one mergeable profile, every metric.
+
+    report = gpumon.scan(current, reference)     # which columns moved, by how much, how sure that is
+    profile = gpumon.profile(table)              # what a table leaves behind: small, exact, mergeable
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpumon.api import profile, scan
+    from gpumon.errors import (
+        BackendError,
+        GpumonError,
+        InputError,
+        MergeError,
+        OptionError,
+        ProfileError,
+        SchemaError,
+    )
+    from gpumon.metrics import CATALOGUE, Metric
+    from gpumon.profiles.profile import Profile
+    from gpumon.reports.report import Report
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "profile": "gpumon.api",
+    "scan": "gpumon.api",
+    "Profile": "gpumon.profiles.profile",
+    "Report": "gpumon.reports.report",
+    "CATALOGUE": "gpumon.metrics",
+    "Metric": "gpumon.metrics",
+    **dict.fromkeys(
+        (
+            "BackendError",
+            "GpumonError",
+            "InputError",
+            "MergeError",
+            "OptionError",
+            "ProfileError",
+            "SchemaError",
+        ),
+        "gpumon.errors",
+    ),
+}
+
+__all__ = [
+    "CATALOGUE",
+    "BackendError",
+    "GpumonError",
+    "InputError",
+    "MergeError",
+    "Metric",
+    "OptionError",
+    "Profile",
+    "ProfileError",
+    "Report",
+    "SchemaError",
+    "profile",
+    "scan",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used (PEP 562), so ``import gpumon`` is quick."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'gpumon' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,21 +66,29 @@ class Schema:
         return tuple(column.name for column in self.columns)
 
     @property
-    def features(self) -> tuple[Column, ...]:
-        """The columns that a model reads."""
-        return tuple(column for column in self.columns if column.role is Role.FEATURE)
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns that a model reads."""
+        return self.of(Role.FEATURE)
 
     def __iter__(self) -> Iterator[Column]:
         return iter(self.columns)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._by_name
+
+    def __len__(self) -> int:
+        return len(self.columns)
 
     def __getitem__(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
+        return self._by_name[name]
+
+    def of(self, role: Role) -> tuple[str, ...]:
+        """The names of the columns with this role, in order."""
+        return tuple(column.name for column in self.columns if column.role is role)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
     def to_json(self) -> dict[str, Any]:
         """The schema as a JSON value."""

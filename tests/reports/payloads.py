@@ -45,7 +45,7 @@ def payload(
     names = [(FLIGHTS[i] if i < len(FLIGHTS) else f"feature_{i:04d}") for i in range(columns)]
     if hostile:
         names = [HOSTILE[i % len(HOSTILE)] + (str(i) if i >= len(HOSTILE) else "") for i in range(columns)]
-    scores = np.sort(rng.gamma(0.5, 0.03, columns))[::-1]
+    scores = np.sort(0.14 * np.exp(-5 * np.arange(columns) / columns + rng.normal(0, 0.2, columns)))[::-1]
     parts = [
         _column(rng, name, float(score), i, hostile)
         for i, (name, score) in enumerate(zip(names, scores, strict=True))

@@ -33,7 +33,9 @@ def test_the_curve_is_within_a_fiftieth_of_the_peak_of_scipys(shape, profiled):
     counts, extremes = profiled(values, edges)
     points = np.linspace(*np.quantile(values, [0, 1]), 256)
     expected = stats.gaussian_kde(values)(points)
-    np.testing.assert_allclose(density(counts, edges, extremes, points), expected, rtol=0, atol=0.02 * expected.max())
+    np.testing.assert_allclose(
+        density(counts, edges, extremes, points), expected, rtol=0, atol=0.02 * expected.max()
+    )
 
 
 def test_the_curve_encloses_the_area_one(profiled):
@@ -52,7 +54,9 @@ def test_columns_are_computed_together(profiled):
     both = density(counts, edges, extremes, points)
     assert both.shape == (2, 5)
     for column in range(2):
-        np.testing.assert_allclose(both[column], density(counts[column], edges[column], extremes[column], points[column]))
+        np.testing.assert_allclose(
+            both[column], density(counts[column], edges[column], extremes[column], points[column])
+        )
 
 
 def test_no_spread_has_no_density(profiled):

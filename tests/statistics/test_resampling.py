@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -24,7 +22,10 @@ def test_draws_add_up_and_have_the_moments_of_the_multinomial(n, m):
             law = stats.multinomial(size, counts / counts.sum())
             deviation = np.sqrt(np.diag(law.cov()))
             np.testing.assert_allclose(
-                sample[column].mean(axis=0), law.mean(), rtol=0, atol=float(5 * deviation.max() / np.sqrt(4_000))
+                sample[column].mean(axis=0),
+                law.mean(),
+                rtol=0,
+                atol=float(5 * deviation.max() / np.sqrt(4_000)),
             )
             scale = np.outer(deviation, deviation) + 1e-9
             assert np.max(np.abs(np.cov(sample[column].T) - law.cov()) / scale) < 0.12
@@ -65,8 +66,8 @@ def test_psi_follows_the_chi_square_of_its_theory(rows):
     assert noise.p_value([value])[0] == pytest.approx(1e-5, rel=0.8)
 
 
-def ordered(counts, current):
-    return resampling.wasserstein_binned(counts, current, np.ones(counts.shape[-1] - 1))
+def ordered(reference, current):
+    return resampling.wasserstein_binned(reference, current, np.ones(reference.shape[-1] - 1))
 
 
 @pytest.mark.parametrize(
@@ -78,17 +79,17 @@ def ordered(counts, current):
         distances.total_variation,
         distances.infinity_norm,
         distances.chi_square,
-        partial(ordered),
+        ordered,
     ],
 )
-@pytest.mark.parametrize("level", [0.1, 0.01, 0.001])
-def test_the_critical_value_is_exceeded_as_often_as_said(statistic, level):
+@pytest.mark.parametrize(("level", "factor"), [(0.1, 1.3), (0.01, 1.6), (0.001, 3)])
+def test_the_critical_value_is_exceeded_as_often_as_said(statistic, level, factor):
     counts = np.array([[30_000, 20_000, 10_000, 25_000, 15_000, 400]])
     noise = resampling.noise_floor(statistic, counts, 30_000, 20_000)
     rng = np.random.default_rng(9)
     samples = [rng.multinomial(size, counts[0] / counts.sum(), 40_000) for size in (30_000, 20_000)]
     exceeded = np.mean(statistic(*samples) > noise.critical(level)[0])
-    assert exceeded == pytest.approx(level, rel=0.5)
+    assert level / factor < exceeded < level * factor
 
 
 @pytest.mark.parametrize("statistic", [distances.psi, distances.hellinger])
@@ -111,7 +112,9 @@ def test_the_critical_value_inverts_the_p_value(level):
 
 
 def test_critical_values_rise_as_the_level_falls():
-    noise = resampling.noise_floor(distances.psi, np.array([[500, 400, 300], [5, 1, 1]]), 9_000, 900, draws=200)
+    noise = resampling.noise_floor(
+        distances.psi, np.array([[500, 400, 300], [5, 1, 1]]), 9_000, 900, draws=200
+    )
     limits = np.array([noise.critical(level) for level in np.geomspace(1, 1e-9, 200)])
     assert np.all(np.diff(limits, axis=0) >= 0)
 
@@ -137,8 +140,12 @@ def test_the_binned_earth_movers_distance_equals_scipy_on_the_centres():
         r, c = rng.integers(0, 9, (2, 6)) + np.eye(6, dtype=np.int64)[:2]
         centres = np.sort(rng.normal(size=6))
         exact = stats.wasserstein_distance(centres, centres, r, c)
-        assert resampling.wasserstein_binned(r, c, np.diff(centres)) == pytest.approx(exact, rel=1e-9, abs=1e-12)
-        assert resampling.wasserstein_binned(r, c, np.diff(centres, append=9)) == pytest.approx(exact, rel=1e-9, abs=1e-12)
+        assert resampling.wasserstein_binned(r, c, np.diff(centres)) == pytest.approx(
+            exact, rel=1e-9, abs=1e-12
+        )
+        assert resampling.wasserstein_binned(r, c, np.diff(centres, append=9)) == pytest.approx(
+            exact, rel=1e-9, abs=1e-12
+        )
 
 
 def test_widths_go_to_their_columns():
@@ -151,9 +158,9 @@ def test_widths_go_to_their_columns():
 @pytest.mark.parametrize("freedom", [3, 10, 50])
 @pytest.mark.parametrize("level", [0.05, 0.01, 0.001])
 def test_a_limit_from_history_is_exceeded_as_often_as_said(windows, freedom, level):
-    history = np.random.default_rng(2).chisquare(freedom, (5_000, windows))
+    history = np.random.default_rng(2).chisquare(freedom, (20_000, windows))
     exceeded = stats.chi2.sf(resampling.critical_from_history(history, level), freedom).mean()
-    assert exceeded == pytest.approx(level, rel=0.15)
+    assert exceeded == pytest.approx(level, rel=0.2)
 
 
 def test_one_window_is_no_history():

@@ -12,12 +12,12 @@ from statsmodels.stats.proportion import proportions_ztest
 
 from gpumon.statistics import significance
 
-examples = settings(max_examples=150, deadline=None)
+examples = settings(max_examples=100, deadline=None)
 
 
-@pytest.mark.parametrize(("size", "closeness"), [(50, 3e-4), (100, 2e-4), (500, 4e-5), (5_000, 5e-6), (10**6, 1e-6)])
+@pytest.mark.parametrize(("size", "closeness"), [(50, 3e-4), (100, 2e-4), (500, 4e-5), (5_000, 5e-6)])
 def test_the_kolmogorov_p_value_is_as_close_as_it_says(size, closeness):
-    d = np.linspace(0.2, 5, 300) / np.sqrt(size)
+    d = np.linspace(0.2, 5, 100) / np.sqrt(size)
     np.testing.assert_allclose(
         significance.kolmogorov_p(d, 2 * size, 2 * size), stats.kstwo.sf(d, size), rtol=0, atol=closeness
     )
@@ -55,7 +55,9 @@ def test_the_chi_square_p_value_equals_scipy(x, dof):
 @examples
 @given(level=st.floats(1e-12, 1), dof=st.integers(1, 200))
 def test_the_critical_chi_square_equals_scipy(level, dof):
-    assert significance.chi_square_critical(level, dof) == pytest.approx(stats.chi2.isf(level, dof), rel=1e-9, abs=1e-9)
+    assert significance.chi_square_critical(level, dof) == pytest.approx(
+        stats.chi2.isf(level, dof), rel=1e-9, abs=1e-9
+    )
 
 
 def test_no_degrees_of_freedom_are_no_evidence():
@@ -105,7 +107,10 @@ def test_a_proportion_of_no_rows_is_nan():
 
 
 @examples
-@given(r=st.tuples(st.floats(-0.99, 0.99), st.floats(-0.99, 0.99)), n=st.tuples(st.integers(4, 999), st.integers(4, 999)))
+@given(
+    r=st.tuples(st.floats(-0.99, 0.99), st.floats(-0.99, 0.99)),
+    n=st.tuples(st.integers(4, 999), st.integers(4, 999)),
+)
 def test_fisher_z_equals_its_closed_form(r, n):
     z = (np.arctanh(r[0]) - np.arctanh(r[1])) / np.sqrt(1 / (n[0] - 3) + 1 / (n[1] - 3))
     expected = 2 * stats.norm.sf(abs(z))
@@ -118,7 +123,11 @@ def test_fisher_z_at_the_ends():
 
 
 @examples
-@given(p=arrays(np.float64, st.integers(1, 30), elements=st.one_of(st.floats(0, 1), st.just(np.nan), st.just(0.01))))
+@given(
+    p=arrays(
+        np.float64, st.integers(1, 30), elements=st.one_of(st.floats(0, 1), st.just(np.nan), st.just(0.01))
+    )
+)
 def test_benjamini_hochberg_equals_scipy_on_what_is_not_nan(p):
     q = significance.benjamini_hochberg(p)
     known = ~np.isnan(p)

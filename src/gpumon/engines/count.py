@@ -21,7 +21,7 @@ from gpumon.engines.columns import (
 )
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
-from gpumon.profiles.numeric import Numeric
+from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import HOURS, Rows, Times
@@ -80,6 +80,8 @@ class Counter:
     ) -> list[Any]:
         if isinstance(state, Times):
             return _times(array, offsets)
+        if isinstance(state, Sorted):
+            return _sorted(array, offsets)
         if isinstance(state, Numeric):
             values, valid = numbers(pc.utf8_length(strings(array)) if key[1] == "length" else array)
             counted = self.kernels.numeric(values, valid, offsets, self._guides[key])
@@ -231,6 +233,13 @@ def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:
         span = np.array([times.min(), times.max()]) if times.size else Times.on().span
         slices.append(Times(span, hours, np.array(stop - start - times.size)))
     return slices
+
+
+def _sorted(array: pa.Array, offsets: NDArray[np.int64]) -> list[Sorted]:
+    values, valid = numbers(array)
+    x = values.astype(np.float64) if valid is None else np.where(valid, values, np.nan)
+    parts = (x[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True))
+    return [Sorted(np.sort(part[~np.isnan(part)])) for part in parts]
 
 
 def _shortened(text: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from gpumon.engines.columns import PATTERNS, numbers, strings
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical
-from gpumon.profiles.numeric import Numeric, edges_of
+from gpumon.profiles.numeric import Numeric, Sorted, edges_of
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Profile
 from gpumon.profiles.times import Rows, Times
@@ -33,8 +33,11 @@ MOST_CORRELATED = 200
 LONGEST_NAME = 256  # bytes: a longer value is counted by its hash, not by name
 
 
-def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True) -> Profile:
-    """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference."""
+def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = False) -> Profile:
+    """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference.
+
+    ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value.
+    """
     states: dict[tuple[str, str], State] = {("", "rows"): Rows.on()}
     values: dict[str, NDArray[np.float64]] = {}
     for column in schema:
@@ -44,6 +47,8 @@ def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True) -> Profile:
         if column.kind is Kind.NUMERIC:
             x, valid = numbers(array)
             values[column.name] = x.astype(np.float64) if valid is None else np.where(valid, x, np.nan)
+            if exact:
+                states[column.name, "sorted"] = Sorted.on()
         states |= _states(column, array, values)
     if pairs:
         states |= _pairs(schema, values, states)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from gpumon.errors import GpumonError, InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
-from gpumon.profiles.numeric import Numeric
+from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.state import PLAN, State
@@ -35,7 +35,7 @@ __all__ = ["FORMAT", "load", "save", "write"]
 FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
-    kind.__name__: kind.on for kind in (Numeric, Categorical, Pairs, Rows, Times)
+    kind.__name__: kind.on for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times)
 }
 DTYPES = ("int64", "float64", "uint64", "uint8")
 TEXTS = "utf8"

@@ -13,7 +13,7 @@ from gpumon.profiles.state import MAX, PLAN, SUM, State, rule
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REGISTERS", "Numeric", "chan", "edges_of"]
+__all__ = ["REGISTERS", "Numeric", "Sorted", "chan", "edges_of"]
 
 MOST_EDGES = 1024
 """Edges of a column with many values; one with at most this many values gets a bin for each of them."""
@@ -93,6 +93,22 @@ class Numeric(State):
     def rows(self) -> int:
         """Rows counted, missing ones too."""
         return int(self.counts.sum())
+
+
+def _merged(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sort(np.concatenate((left, right)), kind="stable")
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted(State):
+    """Every value that is not missing, sorted: what ``exact=True`` keeps, in memory as large as the column."""
+
+    values: NDArray[np.float64] = field(metadata=rule(_merged, lambda values: values[:0]))  # (n,)
+
+    @classmethod
+    def on(cls) -> Sorted:
+        """No values yet."""
+        return cls(np.zeros(0))
 
 
 def edges_of(values: NDArray[np.float64]) -> NDArray[np.float64]:

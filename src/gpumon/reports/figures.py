@@ -33,7 +33,13 @@ Pair = tuple[float, float]
 
 REFERENCE, CURRENT = "#3f7fc1", "#d9702b"
 _MOST_ROWS = 40
-STATUS_WORDS = {"alert": "alert", "error": "error", "warn": "warning", "no_data": "no data", "ok": "ok"}  # gravest first
+STATUS_WORDS = {
+    "alert": "alert",
+    "error": "error",
+    "warn": "warning",
+    "no_data": "no data",
+    "ok": "ok",
+}  # gravest first
 # Invisible characters that reorder or hide their neighbours; the joiners U+200C and U+200D stay, scripts need them.
 _DECEIVING = frozenset(
     map(chr, (0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF))
@@ -200,7 +206,7 @@ def categories_svg(column: Mapping[str, Any]) -> str:
     for y, (name, reference, current) in zip(range(36, 36 + 24 * len(rows), 24), rows, strict=False):
         note = " (new)" if name in new else " (gone)" if name in vanished else ""
         marks += [
-            _text(132, y + 12, printable(name, 18) + note, anchor="end", tip=printable(name)),
+            _text(132, y + 12, printable(name, 20 - len(note)) + note, anchor="end", tip=printable(name)),
             _rect(140, y, scale(reference), 8, fill="none", stroke=REFERENCE, stroke_width=1.4),
             _rect(140, y + 9, scale(current), 8, fill=CURRENT, fill_opacity=0.75),
             _text(348, y + 12, f"{percent(reference)} → {percent(current)}"),
@@ -226,9 +232,10 @@ def sparkline_svg(column: Mapping[str, Any]) -> str:
 
 
 def heatmap_svg(windows: Mapping[str, Any]) -> str:
-    """Columns by windows (or by segments): the stronger the colour the larger the value; a dot marks an alert.
+    """Columns by windows (or by segments): the stronger the colour the larger the value.
 
-    The first 40 columns are drawn; hovering over a cell tells its numbers.
+    A dot marks an alert, a cross an error, a dash what has no data. The first 40 columns are drawn; hovering over a
+    cell tells its numbers.
     """
     names, labels = windows["columns"][:_MOST_ROWS], windows["labels"]
     bounds = levels(value for row in windows["values"] for value in row)
@@ -253,8 +260,9 @@ def heatmap_svg(windows: Mapping[str, Any]) -> str:
                     x, y, width - 2, 18, rx=2, stroke="currentColor", stroke_opacity=0.25, tip=told, **paint
                 )
             )
-            if status in {"alert", "error"}:
-                marks.append(_tag("circle", cx=x + width / 2 - 1, cy=y + 9, r=2.5, fill="currentColor"))
+            sign = "×" if status == "error" else "●" if status == "alert" else "" if known else "–"
+            if sign:
+                marks.append(_text(x + width / 2 - 1, y + 13, sign, anchor="middle", size=9))
     bottom = 34 + 20 * len(names)
     ends = {0: "start", len(labels) - 1: "end"}
     for j, anchor in ends.items() if labels else ():
@@ -297,6 +305,10 @@ class _Plot(NamedTuple):
     def axes(self) -> str:
         """Labels at round values of both axes (shares stand on the vertical one) and faint lines across."""
         labels = ticks(*self.xs)
+        words = tick_words(labels)
+        room = (
+            (self.left + 16, self.x1 - 16) if self.left > 60 else (0, self.size[0])
+        )  # beside the tails' own words
         across = [
             _tag(
                 "line",
@@ -313,8 +325,9 @@ class _Plot(NamedTuple):
             for v in ticks(*self.ys, about=4)
         ]
         along = [
-            _text(self.x(v), self.y0 + 14, words, anchor="middle", size=10)
-            for v, words in zip(labels, tick_words(labels), strict=True)
+            _text(self.x(v), self.y0 + 14, word, anchor="middle", size=10)
+            for v, word in zip(labels, words, strict=True)
+            if room[0] <= self.x(v) <= room[1]
         ]
         return "".join(across + along)
 
@@ -338,12 +351,12 @@ def _line(plot: _Plot, x: Sequence[float], y: Sequence[float]) -> str:
 
 def _figure(column: Mapping[str, Any], what: str, body: str, height: int = 240) -> str:
     """The frame of a figure: name and kind on top, the key to the colours at the right."""
-    head = _text(8, 16, printable(column["name"], 34), weight=600, tip=printable(column["name"]))
+    head = _text(8, 16, printable(column["name"], 60), weight=600, tip=printable(column["name"]))
     head += _text(8, 29, what, size=10)
-    head += _rect(330, 8, 10, 8, fill="none", stroke=REFERENCE, stroke_width=1.4) + _text(
-        344, 16, "reference", size=10
+    head += _rect(336, 21, 10, 8, fill="none", stroke=REFERENCE, stroke_width=1.4) + _text(
+        350, 29, "reference", size=10
     )
-    head += _rect(412, 8, 10, 8, fill=CURRENT, fill_opacity=0.6) + _text(426, 16, "current", size=10)
+    head += _rect(416, 21, 10, 8, fill=CURRENT, fill_opacity=0.6) + _text(430, 29, "current", size=10)
     return _svg(f"{what} of {printable(column['name'], 80)}, reference and current", head + body, 480, height)
 
 

@@ -49,3 +49,13 @@ def frobenius(delta: Floats) -> Floats:
     """
     squares = np.square(delta)
     return np.asarray(np.sqrt(np.nansum(squares, axis=(-2, -1))))
+
+
+def correlation_shift(reference: Floats, current: Floats) -> Floats:
+    """Change of every correlation, current less reference, (..., k, k) [−2 to 2]; NaN where either is undefined.
+
+    >>> correlation_shift(np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([[1.0, 0.5], [0.5, 1.0]]))
+    array([[0. , 0.3],
+           [0.3, 0. ]])
+    """
+    return np.asarray(current - reference)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpumon.statistics.ecdf import boundaries, spans
+from gpumon.statistics.ecdf import spans
 
 if TYPE_CHECKING:
     from gpumon.statistics import Counts, Floats
@@ -28,7 +28,7 @@ def density(counts: Counts, edges: Floats, extremes: Floats, points: Floats) -> 
     >>> density(np.array([0, 0, 5, 5, 0, 0, 0, 0]), edges, np.array([-1.0, 1.0]), np.array([0.0]))
     array([0.4831...])
     """
-    left, right = spans(boundaries(edges, np.where(np.isfinite(extremes), extremes, np.nan)))
+    left, right = spans(edges, np.where(np.isfinite(extremes), extremes, np.nan))
     width = right - left
     middle = left + width / 2
 

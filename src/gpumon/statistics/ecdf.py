@@ -61,14 +61,16 @@ def boundaries(edges: Floats, extremes: Floats) -> Floats:
     return np.concatenate(_like_leading(smallest, inner, largest), axis=-1)
 
 
-def spans(boundary: Floats) -> tuple[Floats, Floats]:
-    """Smallest and largest value that each cell between ``boundaries`` can hold; equal for an atom.
+def spans(edges: Floats, extremes: Floats) -> tuple[Floats, Floats]:
+    """Smallest and largest value that each cell of finite values can hold, (..., m + 1); equal for an atom.
 
-    >>> spans(np.array([1.0, 2.0, np.nextafter(2.0, 3.0), 3.0]))
-    (array([1., 2., 2.]), array([2., 2., 3.]))
+    >>> spans(np.array([1.0, 2.0, np.nextafter(2.0, 3.0)]), np.array([1.0, 9.0]))
+    (array([1., 1., 2., 2.]), array([1., 2., 2., 9.]))
     """
-    left, right, largest = boundary[..., :-1], boundary[..., 1:], boundary[..., -1:]
-    return left, np.where(right < largest, np.maximum(np.nextafter(right, -np.inf), left), right)
+    boundary = boundaries(edges, extremes)
+    left, largest = boundary[..., :-1], boundary[..., -1:]
+    before = np.clip(np.nextafter(edges, -np.inf), boundary[..., :1], largest)
+    return left, np.concatenate(_like_leading(before, largest), axis=-1)
 
 
 def kolmogorov_smirnov(reference: Counts, current: Counts, edges: Floats) -> Bounds:
@@ -158,8 +160,8 @@ def quantile(counts: Counts, edges: Floats, extremes: Floats, level: float | Flo
     below, weight = np.floor(position), position - np.floor(position)
 
     known = np.where(np.isfinite(extremes), extremes, np.nan)
-    evenly = [_with_infinities(end) for end in spans(boundaries(edges, known))]
-    widest = [_with_infinities(end) for end in spans(boundaries(edges, extremes))]
+    evenly = [_with_infinities(end) for end in spans(edges, known)]
+    widest = [_with_infinities(end) for end in spans(edges, extremes)]
 
     def order_statistic(rank: Floats) -> list[Floats]:
         cell = np.minimum(
@@ -248,3 +250,47 @@ def _like_leading(*arrays: Counts) -> list[Counts]:
     """The arrays with their leading axes broadcast to one shape and their last as it is."""
     leading = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
     return [np.broadcast_to(array, (*leading, array.shape[-1])) for array in arrays]
+
+
+def wasserstein_normed(
+    reference: Counts,
+    current: Counts,
+    edges: Floats,
+    reference_extremes: Floats,
+    current_extremes: Floats,
+    scale: Floats,
+) -> Bounds:
+    """Earth mover's distance over the reference's standard deviation ``scale`` (...) [std, 0 or more].
+
+    Comparable between columns: moving all rows by a tenth of a standard deviation gives 0.1. 0 where nothing moved;
+    otherwise infinite for a reference that is constant. See ``wasserstein`` for the other arguments.
+    """
+    bounds = wasserstein(reference, current, edges, reference_extremes, current_extremes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Bounds(*(np.where(bound == 0, 0.0, bound / scale) for bound in bounds))
+
+
+def wasserstein_normed_sorted(reference: Floats, current: Floats) -> float:
+    """``wasserstein_sorted`` over the standard deviation (ddof 1) of the reference's values [std].
+
+    >>> wasserstein_normed_sorted(np.array([0.0, 2.0]), np.array([1.0, 3.0]))
+    0.7071067811865475
+    """
+    distance = wasserstein_sorted(reference, current)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (
+            0.0
+            if distance == 0
+            else float(distance / np.std(reference, ddof=1))
+            if len(reference) > 1
+            else float("nan")
+        )
+
+
+def quantile_sorted(values: Floats, level: float) -> float:
+    """``numpy.quantile`` of sorted values; NaN without values.
+
+    >>> quantile_sorted(np.array([1.0, 2.0]), 0.5)
+    1.5
+    """
+    return float(np.quantile(values, level)) if len(values) else float("nan")

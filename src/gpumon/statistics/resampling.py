@@ -31,6 +31,8 @@ MANY = 100.0
 IN_TAIL = 10
 """With fewer draws than this at or above a value, its p-value is read off the fitted gamma tail."""
 
+TINY = float(np.finfo(np.float64).tiny)
+
 SQUARES = (psi, chi_square)
 """Statistics that are a sum of squares near no change; the others are norms, and their squares are."""
 
@@ -81,30 +83,30 @@ class Noise:
         """
         values = np.broadcast_to(np.asarray(values, np.float64), self.draws.shape[:-1])
         reached = np.sum(self.draws >= values[..., None], axis=-1)
-        joint, level = self._joint
-        with np.errstate(invalid="ignore"):
-            beyond = level * self._survival(np.maximum(values, joint)) / self._survival(joint)
+        joint, level, rest = self._joint
+        beyond = level * self._survival(np.maximum(values, joint)) / rest
         p = np.where(values > joint, beyond, (reached + 1) / (self.draws.shape[-1] + 1))
         return np.where(np.isnan(values) | np.isnan(joint), np.nan, p)
 
     def critical(self, level: float) -> Floats:
         """The value that is exceeded with probability ``level`` under no change, (columns,): ``p_value`` inverted."""
-        joint, joined = self._joint
+        joint, joined, rest = self._joint
         draws = self.draws.shape[-1]
         if level < joined:
             shape, scale = self._gamma
-            tail = special.gammainccinv(shape, level / joined * self._survival(joint)) * scale
-            return np.where(scale > 0, np.maximum(tail ** (1 / self.power), joint), joint)
+            squares = special.gammainccinv(shape, level / joined * rest) * scale
+            return np.asarray(np.maximum(squares ** (1 / self.power), joint))
         position = np.clip(draws - (level * (draws + 1) - 1), 0, draws - 1)
         left, part = int(position), position % 1
         right = min(left + 1, draws - 1)
         return np.asarray(self.draws[..., left] * (1 - part) + self.draws[..., right] * part)
 
     @property
-    def _joint(self) -> tuple[Floats, float]:
-        """Where the draws end and the tail begins, (columns,), and the p-value there."""
+    def _joint(self) -> tuple[Floats, float, Floats]:
+        """Where the draws end and the tail begins, (columns,), the p-value there, and what the gamma says it is."""
         in_tail = min(IN_TAIL, self.draws.shape[-1])
-        return self.draws[..., -in_tail], (in_tail + 1) / (self.draws.shape[-1] + 1)
+        joint = self.draws[..., -in_tail]
+        return joint, (in_tail + 1) / (self.draws.shape[-1] + 1), np.maximum(self._survival(joint), TINY)
 
     @property
     def _gamma(self) -> tuple[Floats, Floats]:
@@ -116,11 +118,10 @@ class Noise:
         return np.where(varied, shape, 1.0), np.where(varied, variance / np.where(varied, mean, 1.0), 0.0)
 
     def _survival(self, values: Floats) -> Floats:
-        """P(X ≥ values) of the gamma, kept above 0 so that it divides."""
+        """P(X ≥ values) of the gamma; 0 where the draws do not vary."""
         shape, scale = self._gamma
-        with np.errstate(divide="ignore", invalid="ignore"):
-            tail = special.gammaincc(shape, values**self.power / scale)
-        return np.asarray(np.maximum(tail, np.finfo(np.float64).tiny))
+        tail = special.gammaincc(shape, values**self.power / np.where(scale > 0, scale, 1.0))
+        return np.where(scale > 0, tail, 0.0)
 
 
 def noise_floor(

@@ -125,7 +125,8 @@ def distinct_count(registers: NDArray[np.uint8]) -> Bounds:
     total = size * _tau(1.0 - tally[..., largest] / size)
     for rank in range(largest - 1, 0, -1):
         total = 0.5 * (total + tally[..., rank])
-    value = np.asarray(size**2 / (2.0 * np.log(2.0) * (total + size * _sigma(tally[..., 0] / size))))
+    with np.errstate(divide="ignore"):
+        value = np.asarray(size**2 / (2.0 * np.log(2.0) * (total + size * _sigma(tally[..., 0] / size))))
 
     margin = 3.0 * 1.04 / np.sqrt(size)
     filled = size - tally[..., 0]
@@ -173,3 +174,58 @@ def _tau(x: Floats) -> Floats:
         weight *= 0.5
         total = total - (1.0 - root) ** 2 * weight
     return total / 3.0
+
+
+def count(rows: Counts) -> Floats:
+    """The number of rows itself (...), as float64.
+
+    >>> count(np.array([3, 0]))
+    array([3., 0.])
+    """
+    return np.asarray(rows, np.float64)
+
+
+def share(part_and_whole: Counts) -> Floats:
+    """A part of the rows over all of them, from counts (..., 2) [0 to 1]; NaN without rows.
+
+    >>> share(np.array([1, 4]))
+    array(0.25)
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(part_and_whole[..., 0] / part_and_whole[..., 1])
+
+
+def bounded(least_and_most: Counts) -> Bounds:
+    """A count of which the least and the most are known, (..., 2); ``value`` is the least.
+
+    >>> [float(x) for x in bounded(np.array([2, 5]))]
+    [2.0, 2.0, 5.0]
+    """
+    least, most = (np.asarray(least_and_most[..., i], np.float64) for i in (0, 1))
+    return Bounds(least, least, most)
+
+
+def bounded_share(least_most_and_whole: Counts) -> Bounds:
+    """A share of the rows of which the least and the most are known, from counts (..., 3) [0 to 1].
+
+    ``value`` is the least; NaN without rows.
+
+    >>> [float(x) for x in bounded_share(np.array([1, 2, 4]))]
+    [0.25, 0.25, 0.5]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least, most = (
+            np.asarray(least_most_and_whole[..., i] / least_most_and_whole[..., 2]) for i in (0, 1)
+        )
+    return Bounds(least, least, most)
+
+
+def fraction(flags: NDArray[np.bool_]) -> Floats:
+    """The share of true among flags (..., n) [0 to 1]; NaN without any.
+
+    >>> fraction(np.array([True, False]))
+    array(0.5)
+    """
+    if flags.shape[-1] == 0:
+        return np.full(flags.shape[:-1], np.nan)
+    return np.asarray(np.mean(flags, axis=-1))

@@ -1,6 +1,5 @@
 """Rows in: any table as a schema, partitions to count, and rows to sample. Knows no kernel, state or metric."""
 
-from gpumon.tables.columns import Skipped
 from gpumon.tables.frames import open_table
 from gpumon.tables.schema import Column, Differences, Kind, Role, Schema, compatible, infer
 from gpumon.tables.slices import Slicing
@@ -15,7 +14,6 @@ __all__ = [
     "Partition",
     "Role",
     "Schema",
-    "Skipped",
     "Slicing",
     "Table",
     "compatible",

@@ -19,7 +19,6 @@ binary, list, struct, map, union, …   not at all
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import pyarrow as pa
@@ -27,13 +26,13 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from gpumon.errors import SchemaError
+from gpumon.schema import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
     "WORDS",
-    "Skipped",
     "canonical",
     "canonical_schema",
     "canonical_type",
@@ -42,6 +41,7 @@ __all__ = [
     "listed",
     "refuse_column",
     "refuse_doubles",
+    "refuse_other_names",
     "skipped",
 ]
 
@@ -59,14 +59,6 @@ ITSELF = (
     types.is_string,
     types.is_large_string,
 )
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A column that is not counted, and why."""
-
-    name: str
-    why: str
 
 
 def canonical_type(arrow: pa.DataType) -> pa.DataType | None:
@@ -143,6 +135,15 @@ def refuse_doubles(names: Sequence[str], where: str) -> None:
         doubled = sorted({name for name in names if names.count(name) > 1})
         raise SchemaError(
             f"{where}: more than one column is called {listed(doubled)}; rename or drop the others"
+        )
+
+
+def refuse_other_names(names: Sequence[str], where: str, first: Sequence[str], first_where: str) -> None:
+    """Raise a SchemaError if a file of a table has not the columns that the first has."""
+    for name in sorted({*names} ^ {*first}):
+        has, lacks = (first_where, where) if name in first else (where, first_where)
+        raise SchemaError(
+            f"{lacks} has no column {name!r}, but {has} has it; write both with the same columns, or scan them apart"
         )
 
 

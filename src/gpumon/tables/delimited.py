@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import csv
 
-from gpumon.errors import InputError, SchemaError
-from gpumon.tables.columns import Skipped, canonical, canonical_schema, refuse_doubles, skipped
-from gpumon.tables.memory import Frame
+from gpumon.errors import InputError
+from gpumon.tables.columns import canonical, canonical_schema, refuse_doubles, refuse_other_names, skipped
 from gpumon.tables.paths import File, opened, reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, chosen, rebatched, sampled
+from gpumon.tables.table import BATCH_ROWS, Table, rebatched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["CsvTable", "Lines"]
 
@@ -22,9 +24,41 @@ BLOCK = 4 * 2**20  # bytes parsed at a time; the types of the columns are those 
 COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
+class CsvTable(Table):
+    """CSV files with one header, a partition each. Opening reads the first block of each.
+
+    Empty fields, NA, NULL, NaN and their like are null.
+    """
+
+    rows = None
+
+    def __init__(self, files: Sequence[File], name: str) -> None:
+        self._files = files
+        for file in files:
+            with parsing(file.path) as reader:
+                types = reader.schema
+            refuse_doubles(types.names, file.path)
+            if file is files[0]:
+                self._types = pa.schema(f.with_type(pa.string()) if f.type == pa.null() else f for f in types)
+            refuse_other_names(types.names, file.path, self._types.names, files[0].path)
+        self.name = name
+        self.schema = canonical_schema(self._types)
+        self.skipped = skipped(self._types)
+
+    def nbytes(self, columns: Sequence[str] | None = None) -> int:
+        """About the bytes of the text, which are more than those of the numbers in it."""
+        share = len(self.chosen(columns)) / max(len(self._types), 1)
+        return round(share * sum(f.nbytes * (8 if _compression(f.path) else 1) for f in self._files))
+
+    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Lines]:
+        """The files."""
+        types = pa.schema([self._types.field(name) for name in self.chosen(columns).names])
+        return [Lines(file.path, types, threads) for file in self._files]
+
+
 @dataclass(frozen=True)
 class Lines:
-    """A partition: one CSV file, parsed as it is read. Empty fields and NA, NULL, NaN … are null."""
+    """A partition: one CSV file, parsed as it is read."""
 
     path: str
     types: pa.Schema  # as parsed
@@ -34,96 +68,53 @@ class Lines:
     nbytes = None
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order."""
         return rebatched(self._parsed(), rows)
 
     def _parsed(self) -> Iterator[pa.RecordBatch]:
         schema = canonical_schema(self.types)
-        with parsing(self.path, self.types, self.threads) as reader:
-            for batch in reader:
-                yield canonical(batch.columns, schema)
-
-
-@dataclass(frozen=True)
-class CsvTable:
-    """CSV files with one header. Opening reads the first block of each."""
-
-    name: str
-    schema: pa.Schema
-    skipped: tuple[Skipped, ...]
-    files: tuple[File, ...]
-    types: pa.Schema  # as parsed
-
-    rows = None
-
-    @classmethod
-    def open(cls, files: Sequence[File], name: str) -> CsvTable:
-        """Reads the first block of each file; raises SchemaError where the headers or the types disagree."""
-        schemas = []
-        for file in files:
-            with parsing(file.path) as reader:
-                schemas.append(reader.schema)
-            refuse_doubles(reader.schema.names, file.path)
-            if set(reader.schema.names) != set(schemas[0].names):
-                odd = sorted({*reader.schema.names} ^ {*schemas[0].names})[0]
-                raise SchemaError(
-                    f"of {files[0].path} and {file.path}, only one has the column {odd!r}; "
-                    "write both with the same columns, or scan them apart"
-                )
-        return cls(name, canonical_schema(schemas[0]), skipped(schemas[0]), tuple(files), _typed(schemas[0]))
-
-    def nbytes(self, columns: Sequence[str] | None = None) -> int:
-        schema = chosen(self, columns)
-        text = sum(file.nbytes * (1 if file.path.endswith(".csv") else 8) for file in self.files)
-        return round(text * len(schema) / max(len(self.schema), 1))
-
-    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Lines]:
-        types = pa.schema([self.types.field(name) for name in chosen(self, columns).names])
-        return [Lines(file.path, types, threads) for file in self.files]
-
-    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        parts = self.partitions(columns, threads=True)
-        return sampled((b for part in parts for b in part.batches()), chosen(self, columns), rows, None)
-
-    def load(self, columns: Sequence[str] | None = None) -> Frame:
-        parts = self.partitions(columns, threads=True)
-        return Frame(
-            pa.Table.from_batches((b for part in parts for b in part.batches()), chosen(self, columns)),
-            self.name,
-        )
+        try:
+            with parsing(self.path, self.types, self.threads) as reader:
+                for batch in reader:
+                    yield canonical(batch.columns, schema)
+        except InputError:
+            if self.threads:  # only without threads does pyarrow say in which line it failed
+                for _ in replace(self, threads=False).batches():
+                    pass
+            raise
 
 
 @contextmanager
 def parsing(
-    path: str, schema: pa.Schema | None = None, threads: bool = False
+    path: str, types: pa.Schema | None = None, threads: bool = False
 ) -> Iterator[csv.CSVStreamingReader]:
-    """A reader of the rows of ``path``, with the types of ``schema``, or with those that its first block shows."""
-    given = {} if schema is None else {"include_columns": schema.names, "column_types": schema}
+    """A reader of the CSV file ``path``: of the columns ``types``, or of all, typed by the first block."""
+    given = {} if types is None else {"include_columns": types.names, "column_types": types}
     convert = csv.ConvertOptions(strings_can_be_null=True, **given)
-    kind = next((kind for ending, kind in COMPRESSION.items() if path.endswith(ending)), None)
+    read = csv.ReadOptions(use_threads=threads, block_size=BLOCK)
     with reading(path, "CSV"), opened(path) as file:
+        kind = _compression(path)
+        source = pa.CompressedInputStream(file, kind) if kind else file
         try:
-            source = pa.CompressedInputStream(file, kind) if kind else file
-            yield csv.open_csv(
-                source, csv.ReadOptions(use_threads=threads, block_size=BLOCK), convert_options=convert
-            )
+            yield csv.open_csv(source, read, convert_options=convert)
         except pa.ArrowInvalid as error:
-            raise InputError(f"{path}: {_said(str(error), schema)}") from error
+            raise InputError(f"{path}: {_said(str(error), types)}") from error
 
 
-def _typed(types: pa.Schema) -> pa.Schema:
-    """The types, string for a column that is empty in the first block."""
-    return pa.schema([f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in types])
+def _compression(path: str) -> str | None:
+    return next((kind for ending, kind in COMPRESSION.items() if path.lower().endswith(ending)), None)
 
 
-def _said(error: str, schema: pa.Schema | None) -> str:
-    """pyarrow's complaint about a CSV file, in the words of its reader."""
+def _said(error: str, types: pa.Schema | None) -> str:
+    """The complaint of pyarrow, in the words of whoever reads it."""
+    if "Empty CSV file" in error:
+        return "the file has no header; write the names of the columns into its first line"
     found = re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+?): (.*)", error)
     if not found:
         return f"cannot be read as CSV: {error}; mend that line, or write the table as Parquet"
-    number, row, type_, problem = found.groups()
-    column = f"column {schema.names[int(number)]!r}" if schema else f"column number {int(number) + 1}"
-    line = f" in row {row}" if row else ""
+    number, line, kind, problem = found.groups()
+    column = repr(types.names[int(number)]) if types else f"number {int(number) + 1}"
     return (
-        f"{column} holds {type_} at the top of the file, but{line} {problem}; "
+        f"column {column} begins as {kind}, but {f'line {line}' if line else 'later'} has an {problem}; "
         "give the column one type throughout, or write the table as Parquet"
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, datetime
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -14,21 +13,21 @@ import numpy as np
 import pyarrow as pa
 
 from gpumon.errors import InputError, SchemaError
-from gpumon.tables.columns import Skipped, canonical, canonical_schema, refuse_doubles, skipped
+from gpumon.tables.columns import refuse_doubles
+from gpumon.tables.datasets import Scanned
 from gpumon.tables.delimited import CsvTable
 from gpumon.tables.memory import Frame, from_reader
 from gpumon.tables.parquet import ParquetTable
 from gpumon.tables.paths import find, opened, reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Table, chosen, rebatched, sampled
+from gpumon.tables.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyarrow.dataset import Dataset
 
 __all__ = ["open_table"]
 
 
-def open_table(source: object, *, name: str | None = None) -> Table:
+def open_table(source: Any, *, name: str | None = None) -> Table:
     """A Table of the rows that ``source`` holds; ``name`` is what messages call it (default: the path, "the table").
 
     ``source`` may be
@@ -74,9 +73,9 @@ def _from_path(path: str, name: str | None) -> Table:
     kind, files = find(path)
     name = name or path
     if kind == "Parquet":
-        return ParquetTable.open(files, name)
+        return ParquetTable(files, name)
     if kind == "CSV":
-        return CsvTable.open(files, name)
+        return CsvTable(files, name)
     return Frame(pa.concat_tables([_from_ipc(file.path) for file in files]), name)
 
 
@@ -131,15 +130,20 @@ def _from_pandas(source: pd.DataFrame, name: str) -> pa.Table:
 
 def _array(values: Any, column: str, name: str) -> pa.Array | pa.ChunkedArray:
     """One column as an Arrow array, or the SchemaError that says why not."""
-    kind = getattr(getattr(values, "dtype", None), "kind", "O")
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise SchemaError(
+            f"{name}: column {column!r} is a single {type(values).__name__}; give an array or a list"
+        )
+    dtype = getattr(values, "dtype", None)
+    objects = isinstance(values, list | tuple) or dtype == object
     try:
-        if hasattr(values, "sparse"):
-            values = values.sparse.to_dense()
-        if hasattr(values, "to_numpy") and isinstance(values.dtype, np.dtype) and kind in "biuf":
-            return pa.array(values.to_numpy())
-        if kind == "O" and not hasattr(values, "__arrow_c_array__"):
+        if objects:
             _refuse_mixed(values, column, name)
-        return pa.array(values, from_pandas=kind == "O")
+        elif hasattr(values, "sparse"):
+            values = values.sparse.to_dense()
+        elif hasattr(values, "to_numpy") and isinstance(dtype, np.dtype):
+            values = values.to_numpy()  # without a copy, and NaN stays NaN
+        return pa.array(values, from_pandas=objects)
     except OverflowError as error:
         raise SchemaError(
             f"{name}: column {column!r} holds integers beyond 64 bits; convert it to float"
@@ -175,68 +179,3 @@ def _family(kind: type) -> str | None:
     if kind.__name__ in ("NoneType", "NAType", "NaTType"):
         return None
     return next((family for family, kinds in families.items() if issubclass(kind, kinds)), kind.__name__)
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """A pyarrow Dataset as a Table: one partition a fragment, or one for all if the dataset is filtered."""
-
-    dataset: Dataset
-    name: str
-
-    @property
-    def schema(self) -> pa.Schema:
-        return canonical_schema(self.dataset.schema)
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        return skipped(self.dataset.schema)
-
-    @property
-    def rows(self) -> int:
-        with reading(self.name):
-            return int(self.dataset.count_rows())
-
-    def nbytes(self, columns: Sequence[str] | None = None) -> None:
-        chosen(self, columns)
-
-    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Fragment]:
-        schema = chosen(self, columns)
-        try:
-            fragments = list(self.dataset.get_fragments())
-        except ValueError:  # a filtered dataset does not show its fragments
-            return [Fragment(self.name, self.dataset, None, schema, threads)]
-        return [Fragment(self.name, fragment, self.dataset.schema, schema, threads) for fragment in fragments]
-
-    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        parts = self.partitions(columns, threads=True)
-        return sampled((b for part in parts for b in part.batches()), chosen(self, columns), rows, self.rows)
-
-    def load(self, columns: Sequence[str] | None = None) -> Frame:
-        parts = self.partitions(columns, threads=True)
-        return Frame(
-            pa.Table.from_batches((b for part in parts for b in part.batches()), chosen(self, columns)),
-            self.name,
-        )
-
-
-@dataclass(frozen=True)
-class Fragment:
-    """A partition of a pyarrow Dataset."""
-
-    name: str
-    source: Any  # a Fragment or a Dataset of pyarrow: both have a scanner
-    physical: pa.Schema | None
-    schema: pa.Schema
-    threads: bool = False
-
-    rows = None
-    nbytes = None
-
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        options = {"columns": self.schema.names, "batch_size": rows, "use_threads": self.threads}
-        if self.physical is not None:
-            options["schema"] = self.physical
-        with reading(self.name):
-            for batch in rebatched(self.source.scanner(**options).to_batches(), rows):
-                yield canonical(batch.columns, self.schema)

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from gpumon.errors import InputError
-from gpumon.tables.columns import Skipped, canonical, canonical_schema, refuse_doubles, skipped
+from gpumon.tables.columns import canonical, canonical_schema, refuse_doubles, skipped
 from gpumon.tables.paths import reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, chosen, evenly_spaced, rebatched, sampled
+from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, Table, evenly_spaced, rebatched, sampled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Frame", "Rows", "Stream", "from_reader"]
 
 PARTITION_ROWS = (
-    262_144  # a slice costs nothing, and a table of a million rows should keep several threads busy
+    262_144  # slices cost nothing, and a table of a million rows should keep several threads busy
 )
-HEAD_ROWS = 1_048_576
+HEAD_ROWS = 1_048_576  # of a stream, that are kept for sampling
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """A partition in memory: a slice, in the types that it came in."""
-
-    table: pa.Table
-    threads: bool = False
-
-    @property
-    def rows(self) -> int:
-        return int(self.table.num_rows)
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.table.nbytes)
-
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        schema = canonical_schema(self.table.schema)
-        return (canonical(batch.columns, schema) for batch in rebatched(self.table.to_batches(rows), rows))
-
-    def __reduce__(self) -> tuple[Callable[..., Rows], tuple[bytes, bool]]:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(
-            sink, self.table.schema
-        ) as writer:  # pickle would carry whole buffers, not the slice
-            writer.write_table(self.table)
-        return _unpacked, (sink.getvalue().to_pybytes(), self.threads)
-
-
-def _unpacked(stream: bytes, threads: bool) -> Rows:
-    return Rows(pa.ipc.open_stream(stream).read_all(), threads)
-
-
-class Frame:
-    """An Arrow table as a Table."""
+class Frame(Table):
+    """An Arrow table, in the types that it came in: they are made canonical batch by batch."""
 
     def __init__(self, table: pa.Table, name: str) -> None:
         refuse_doubles(table.schema.names, name)
@@ -65,63 +36,88 @@ class Frame:
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return int(self._table.num_rows)
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
-        return int(self._table.select(chosen(self, columns).names).nbytes)
+        """How many bytes ``columns`` take."""
+        return int(self._table.select(self.chosen(columns).names).nbytes)
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Rows]:
-        table = self._table.select(chosen(self, columns).names)
+        """Slices of 262,144 rows."""
+        table = self._table.select(self.chosen(columns).names)
         return [Rows(table.slice(i, PARTITION_ROWS), threads) for i in range(0, self.rows, PARTITION_ROWS)]
 
     def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        schema = chosen(self, columns)
+        """At most ``rows`` evenly spaced rows; the others are not looked at."""
+        schema = self.chosen(columns)
         picked = self._table.select(schema.names).take(pa.array(evenly_spaced(self.rows, rows)))
         return sampled(Rows(picked).batches(), schema, rows, picked.num_rows)
 
     def load(self, columns: Sequence[str] | None = None) -> Frame:
-        return Frame(self._table.select(chosen(self, columns).names), self.name)
+        """The same rows, of ``columns`` only."""
+        return Frame(self._table.select(self.chosen(columns).names), self.name)
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
-    """Rows of which the first are in memory and the rest can be read once: the sample is of the first."""
+class Rows:
+    """A partition in memory."""
 
-    head: Frame
-    rest: list[Iterator[pa.RecordBatch]]  # empty once somebody began to read it
+    table: pa.Table
+    threads: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.table.num_rows)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the rows take."""
+        return int(self.table.nbytes)
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order, without a copy where a column has its canonical type already."""
+        schema = canonical_schema(self.table.schema)
+        return (canonical(batch.columns, schema) for batch in rebatched(self.table.to_batches(rows), rows))
+
+    def __reduce__(self) -> tuple[Callable[..., Rows], tuple[bytes, bool]]:
+        sink = pa.BufferOutputStream()  # Arrow's own pickle would carry the whole table along with a slice
+        with pa.ipc.new_stream(sink, self.table.schema) as stream:
+            stream.write_table(self.table)
+        return _unpacked, (sink.getvalue().to_pybytes(), self.threads)
+
+
+def _unpacked(stream: bytes, threads: bool) -> Rows:
+    return Rows(pa.ipc.open_stream(stream).read_all(), threads)
+
+
+class Stream(Table):
+    """Rows of which the first are in memory, for sampling, and the rest can be read once."""
 
     rows = None
 
-    @property
-    def name(self) -> str:
-        return self.head.name
-
-    @property
-    def schema(self) -> pa.Schema:
-        return self.head.schema
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        return self.head.skipped
+    def __init__(self, head: Frame, rest: Iterator[pa.RecordBatch]) -> None:
+        self.name, self.schema, self.skipped = head.name, head.schema, head.skipped
+        self._head = head
+        self._rest = [rest]  # taken out by whoever begins to read it
 
     def nbytes(self, columns: Sequence[str] | None = None) -> None:
-        chosen(self, columns)
+        """Not known."""
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Partition]:
-        rest = Remaining(self.name, chosen(self, columns), self.rest, threads)
-        return [*self.head.partitions(columns, threads=threads), rest]
+        """The rows in memory, then all others as one partition."""
+        rest = Remaining(self.name, self.chosen(columns), self._rest, threads)
+        return [*self._head.partitions(columns, threads=threads), rest]
 
     def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        return self.head.sample(columns, rows)
-
-    def load(self, columns: Sequence[str] | None = None) -> Frame:
-        batches = (batch for part in self.partitions(columns) for batch in part.batches())
-        return Frame(pa.Table.from_batches(batches, chosen(self, columns)), self.name)
+        """At most ``rows`` evenly spaced ones of the first 1,048,576 rows."""
+        return self._head.sample(columns, rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Remaining:
-    """A partition that can be read once, here: what a stream still has after its head."""
+    """What a stream still has: a partition that can be read once, and only here."""
 
     name: str
     schema: pa.Schema
@@ -132,9 +128,10 @@ class Remaining:
     nbytes = None
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order; InputError if they were read before."""
         if not self.rest:
             raise InputError(
-                f"{self.name} is a stream and was read already; open it again, or pass stream.read_all()"
+                f"{self.name} is a stream and was read before; open it again, or pass stream.read_all()"
             )
         for batch in rebatched(self.rest.pop(), rows):
             yield canonical([batch.column(name) for name in self.schema.names], self.schema)
@@ -142,14 +139,14 @@ class Remaining:
 
 def from_reader(reader: pa.RecordBatchReader, name: str) -> Frame | Stream:
     """A table of what ``reader`` gives: in memory if that is at most 1,048,576 rows, else read as it is counted."""
-    held, rows, rest = [], 0, _read(reader, name)
+    held: list[pa.RecordBatch] = []
+    room, rest = HEAD_ROWS, _read(reader, name)
     for batch in rest:
-        fits = batch.slice(0, HEAD_ROWS - rows)
-        held.append(fits)
-        rows += fits.num_rows
-        if fits.num_rows < batch.num_rows:
+        held.append(batch.slice(0, room))
+        if batch.num_rows > room:
             head = Frame(pa.Table.from_batches(held, reader.schema), name)
-            return Stream(head, [chain([batch.slice(fits.num_rows)], rest)])
+            return Stream(head, chain([batch.slice(room)], rest))
+        room -= batch.num_rows
     return Frame(pa.Table.from_batches(held, reader.schema), name)
 
 

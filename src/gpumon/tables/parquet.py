@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,154 +15,145 @@ import pyarrow.parquet as pq
 from gpumon.errors import SchemaError
 from gpumon.tables.columns import (
     WORDS,
-    Skipped,
     canonical,
     canonical_schema,
     canonical_type,
     is_null,
     is_text,
     refuse_doubles,
+    refuse_other_names,
     skipped,
 )
-from gpumon.tables.memory import Frame
 from gpumon.tables.paths import File, opened, reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, chosen, evenly_spaced, rebatched, sampled
+from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Table, evenly_spaced, rebatched, sampled
 
-__all__ = ["ParquetTable", "RowGroups"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["ParquetTable", "Piece", "RowGroups"]
 
 PARTITION_ROWS = 1_048_576
 PARTITION_BYTES = 256 * 2**20
 SAMPLE_ROW_GROUPS = 32
 SIGNED = {pa.int8(), pa.int16(), pa.int32(), pa.int64()}
-READ_AHEAD = 65_536  # bytes a column: decoding then holds pages instead of whole column chunks
+PAGE = 65_536  # bytes read ahead of each column: the memory then holds pages, not column chunks
+
+
+class ParquetTable(Table):
+    """Parquet files with one schema. Opening reads their footers, with threads, and nothing else."""
+
+    def __init__(self, files: Sequence[File], name: str) -> None:
+        with ThreadPoolExecutor() as pool:
+            footers = list(pool.map(_footer, [file.path for file in files]))
+        schemas = [footer.schema.to_arrow_schema() for footer in footers]
+        self.name = name
+        self.schema = _common_schema(files, schemas)
+        self.skipped = skipped(schemas[0])
+        self._files = [(file, footer, _sizes(footer)) for file, footer in zip(files, footers, strict=True)]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return sum(sum(sizes) for _, _, sizes in self._files)
+
+    def nbytes(self, columns: Sequence[str] | None = None) -> int:
+        """About how many bytes ``columns`` take when decoded."""
+        return round(self.rows * self._row_bytes(self.chosen(columns)))
+
+    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[RowGroups]:
+        """Neighbouring row groups, of one file or several, up to 1,048,576 rows or 256 MiB; a larger one is alone."""
+        schema = self.chosen(columns)
+        row_bytes = self._row_bytes(schema)
+        most = min(PARTITION_ROWS, PARTITION_BYTES // max(row_bytes, 1))
+        groups: list[list[Piece]] = [[]]
+        rows = 0
+        for piece in self._row_groups():
+            if groups[-1] and rows + piece.rows > most:
+                groups.append([])
+                rows = 0
+            groups[-1].append(piece)
+            rows += piece.rows
+        return [RowGroups(_merged(group), schema, row_bytes, threads) for group in groups if group]
+
+    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
+        """At most ``rows`` evenly spaced rows, of 32 evenly spaced row groups if there are more."""
+        groups = list(self._row_groups())
+        some = [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
+        part = RowGroups(_merged(some), self.chosen(columns), 0, threads=True)
+        return sampled(part.batches(), part.schema, rows, part.rows)
+
+    def _row_groups(self) -> Iterator[Piece]:
+        for file, footer, sizes in self._files:
+            for i, rows in enumerate(sizes):
+                yield Piece(file, (i,), rows, footer)
+
+    def _row_bytes(self, schema: pa.Schema) -> int:
+        """About the bytes of a decoded row: widths, and for strings what the first row group takes."""
+        words = {f.name for f in schema if f.type == WORDS}
+        fixed = sum(f.type.bit_width / 8 for f in schema if f.name not in words)
+        first = next((footer.row_group(0) for _, footer, sizes in self._files if sum(sizes)), None)
+        if first is None:
+            return math.ceil(fixed)
+        chunks = (first.column(i) for i in range(first.num_columns))
+        stored = sum(
+            max(4, c.total_uncompressed_size / first.num_rows) for c in chunks if c.path_in_schema in words
+        )
+        return math.ceil(fixed + stored)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Row groups of one file, and the values of the folders it lies in."""
+    """Row groups of one file."""
 
-    path: str
+    file: File
     row_groups: tuple[int, ...]
     rows: int
-    hive: tuple[tuple[str, str | None], ...] = ()
     footer: pq.FileMetaData | None = field(default=None, repr=False, compare=False)
 
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type[Piece], tuple[object, ...]]:
         return Piece, (
-            self.path,
+            self.file,
             self.row_groups,
             self.rows,
-            self.hive,
-        )  # whoever gets it reads the footer again
+        )  # a footer is large, and is read again where it is needed
 
 
 @dataclass(frozen=True)
 class RowGroups:
-    """A partition of Parquet files: some row groups, read when asked for."""
+    """A partition of Parquet files: some row groups, decoded as they are asked for, page by page."""
 
     pieces: tuple[Piece, ...]
     schema: pa.Schema
-    nbytes: int
+    row_bytes: int
     threads: bool = False
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return sum(piece.rows for piece in self.pieces)
 
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes the rows take when decoded."""
+        return self.rows * self.row_bytes
+
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order."""
         return rebatched((batch for piece in self.pieces for batch in self._decoded(piece, rows)), rows)
 
     def _decoded(self, piece: Piece, rows: int) -> Iterator[pa.RecordBatch]:
-        words = [f.name for f in self.schema if f.type == WORDS]
-        local = "://" not in piece.path
-        with reading(piece.path, "Parquet"), opened(piece.path) as file:
+        local = "://" not in piece.file.path
+        with reading(piece.file.path, "Parquet"), opened(piece.file.path) as file:
             source = pq.ParquetFile(
                 file,
                 metadata=piece.footer,
-                read_dictionary=words,
+                read_dictionary=[f.name for f in self.schema if f.type == WORDS],
                 pre_buffer=not local,
-                buffer_size=READ_AHEAD if local else 0,
+                buffer_size=PAGE if local else 0,
             )
-            for batch in source.iter_batches(
-                rows, piece.row_groups, columns=self.schema.names, use_threads=self.threads
-            ):
-                yield _with_folders(batch, piece.hive, self.schema)
-
-
-@dataclass(frozen=True)
-class ParquetTable:
-    """Parquet files with one schema. Opening reads the footers only."""
-
-    name: str
-    schema: pa.Schema
-    skipped: tuple[Skipped, ...]
-    pieces: tuple[Piece, ...]  # one a file
-
-    @classmethod
-    def open(cls, files: Sequence[File], name: str) -> ParquetTable:
-        """Reads the footers, with threads, and checks that the schemas agree."""
-        with ThreadPoolExecutor() as pool:
-            footers = list(pool.map(_footer, (f.path for f in files)))
-        schemas = [footer.schema.to_arrow_schema() for footer in footers]
-        pieces = (
-            Piece(file.path, tuple(range(footer.num_row_groups)), footer.num_rows, file.hive, footer)
-            for file, footer in zip(files, footers, strict=True)
-        )
-        return cls(name, _common_schema(files, schemas), skipped(schemas[0]), tuple(pieces))
-
-    @property
-    def rows(self) -> int:
-        return sum(piece.rows for piece in self.pieces)
-
-    def nbytes(self, columns: Sequence[str] | None = None) -> int:
-        return round(self.rows * self._row_bytes(chosen(self, columns)))
-
-    def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[RowGroups]:
-        schema = chosen(self, columns)
-        row_bytes = self._row_bytes(schema)
-        groups: list[list[Piece]] = []
-        room = 0
-        for one in self._row_groups():
-            if not groups or one.rows > room:
-                groups.append([])
-                room = int(min(PARTITION_ROWS, PARTITION_BYTES / max(row_bytes, 1)))
-            groups[-1].append(one)
-            room -= one.rows
-        parts = (_merged(group) for group in groups)
-        return [
-            RowGroups(p, schema, round(row_bytes * sum(piece.rows for piece in p)), threads) for p in parts
-        ]
-
-    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        schema = chosen(self, columns)
-        groups = list(self._row_groups())
-        some = _merged(groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS))
-        part = RowGroups(some, schema, 0, threads=True)
-        return sampled(part.batches(), schema, rows, part.rows)
-
-    def load(self, columns: Sequence[str] | None = None) -> Frame:
-        schema = chosen(self, columns)
-        whole = RowGroups(_merged(self._row_groups()), schema, 0, threads=True)
-        return Frame(pa.Table.from_batches(whole.batches(), schema), self.name)
-
-    def _row_groups(self) -> Iterator[Piece]:
-        for piece in self.pieces:
-            for i in piece.row_groups:
-                yield replace(piece, row_groups=(i,), rows=piece.footer.row_group(i).num_rows)
-
-    def _row_bytes(self, schema: pa.Schema) -> float:
-        """Decoded bytes of a row: widths, and for strings what the first row group says."""
-        fixed = sum(f.type.bit_width / 8 for f in schema if f.type not in (WORDS, pa.string()))
-        words = {f.name for f in schema if f.type == WORDS}
-        footer = next((p.footer for p in self.pieces if p.rows), None)
-        if footer is None or not words:
-            return fixed + 4 * len(words)
-        first = footer.row_group(0)
-        chunks = (first.column(i) for i in range(first.num_columns))
-        stored = sum(
-            max(c.total_uncompressed_size, 4 * first.num_rows) for c in chunks if c.path_in_schema in words
-        )
-        return fixed + stored / max(first.num_rows, 1)
+            names = self.schema.names
+            for batch in source.iter_batches(rows, piece.row_groups, columns=names, use_threads=self.threads):
+                yield _with_folders(batch, dict(piece.file.hive), self.schema)
 
 
 def _footer(path: str) -> pq.FileMetaData:
@@ -177,12 +169,7 @@ def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Sc
         refuse_doubles(own.names, file.path)
         if own.equals(first):
             continue
-        for name in sorted({*first.names} ^ {*own.names}):
-            has, lacks = (files[0], file) if name in first.names else (file, files[0])
-            raise SchemaError(
-                f"{lacks.path} has no column {name!r}, but {has.path} has it; "
-                "write both with the same columns, or scan them apart"
-            )
+        refuse_other_names(own.names, file.path, first.names, files[0].path)
         theirs = {f.name: f for f in _to_decode(own)}
         for name in first.names:
             if name not in common and name not in theirs:
@@ -219,35 +206,33 @@ def _widened(a: pa.Field | None, b: pa.Field | None) -> pa.Field | None:
 
 def _folder_columns(files: Sequence[File], own: Sequence[str]) -> Iterator[pa.Field]:
     """The columns that folders named ``key=value`` make: integers if all values are, else strings."""
-    values: dict[str, set[str | None]] = {}
+    values: dict[str, set[str]] = {}
     for file in files:
         for key, value in file.hive:
             if key not in own:
-                values.setdefault(key, set()).add(value)
-    for key, found in values.items():
-        known = found - {None}
+                values.setdefault(key, set()).update(() if value is None else (value,))
+    for key, known in values.items():
         whole = known and all(re.fullmatch(r"[+-]?\d{1,18}", value) for value in known)
         yield pa.field(key, pa.int64() if whole else WORDS)
 
 
-def _with_folders(
-    batch: pa.RecordBatch, hive: Sequence[tuple[str, str | None]], schema: pa.Schema
-) -> pa.RecordBatch:
-    """``batch`` in the types of ``schema``, its missing columns filled with the values of the folders."""
-    own, folders = batch.schema.names, dict(hive)
-    columns = [
-        batch.column(f.name)
-        if f.name in own
-        else pa.repeat(pa.scalar(folders.get(f.name), pa.string()), len(batch))
-        for f in schema
-    ]
-    return canonical(columns, schema)
+def _with_folders(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
+    """``batch`` in the types of ``schema``, the columns that the file lacks from the names of its folders."""
+    own, rows = batch.schema.names, batch.num_rows
+    text = {name: pa.scalar(folders.get(name), pa.string()) for name in schema.names if name not in own}
+    return canonical(
+        [pa.repeat(text[n], rows) if n in text else batch.column(n) for n in schema.names], schema
+    )
 
 
-def _merged(row_groups: Iterable[Piece]) -> tuple[Piece, ...]:
-    """Row groups of the same file as one piece."""
-    same = (list(group) for _, group in groupby(row_groups, key=lambda piece: piece.path))
+def _merged(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """The same row groups, those of one file as one piece."""
+    same = (list(group) for _, group in groupby(pieces, key=lambda piece: piece.file))
     return tuple(
-        replace(g[0], row_groups=tuple(i for p in g for i in p.row_groups), rows=sum(p.rows for p in g))
+        Piece(g[0].file, tuple(i for p in g for i in p.row_groups), sum(p.rows for p in g), g[0].footer)
         for g in same
     )
+
+
+def _sizes(footer: pq.FileMetaData) -> list[int]:
+    return [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]

@@ -62,7 +62,8 @@ def find(source: str) -> tuple[str, list[File]]:
             raise FileNotFoundError(source)
 
     local = "file" in fs.protocol
-    files, formats = [], {}
+    files: list[File] = []
+    formats: dict[str, str] = {}
     for path, about in sorted(found.items()):
         below = PurePosixPath(path.removeprefix(fixed).lstrip("/"))
         known = _format_of(path)

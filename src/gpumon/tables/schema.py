@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -13,8 +9,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from gpumon.errors import InputError, OptionError, SchemaError
+from gpumon.schema import Column, Kind, Role, Schema, Skipped
 from gpumon.tables.columns import (
-    Skipped,
     canonical_type,
     is_null,
     listed,
@@ -28,27 +24,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = ["Column", "Differences", "Kind", "Role", "Schema", "Skipped", "compatible", "infer"]
-
-
-class Kind(StrEnum):
-    """How a column is counted."""
-
-    NUMERIC = "numeric"
-    CATEGORICAL = "categorical"
-    BOOLEAN = "boolean"
-    DATETIME = "datetime"
-    TEXT = "text"  # strings that hardly repeat: lengths and distinct values are counted, not words
-
-
-class Role(StrEnum):
-    """What a column is for. Only features, targets, predictions and scores can drift."""
-
-    FEATURE = "feature"
-    TARGET = "target"
-    PREDICTION = "prediction"
-    SCORE = "score"
-    TIMESTAMP = "timestamp"
-    ID = "id"
 
 
 IGNORE = "ignore"  # in the place of a role: the column is left out
@@ -66,76 +41,6 @@ TELLING = {
         "prediction_score",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that is counted. ``type`` is its Arrow type as text, "string" for every form of strings."""
-
-    name: str
-    kind: Kind
-    role: Role
-    type: str
-    discrete: bool = False  # numeric, with at most 50 distinct values in the sample, all integers
-
-
-@dataclass(frozen=True)
-class Schema:
-    """The columns of a table that are counted, in order, and those that are not.
-
-    >>> schema = infer(pa.table({"x": [0.5, 1.5], "y_true": [0, 1]}))
-    >>> schema["y_true"].role, schema.features
-    (<Role.TARGET: 'target'>, ('x',))
-    >>> Schema.from_json(schema.to_json()) == schema
-    True
-    """
-
-    columns: tuple[Column, ...]
-    skipped: tuple[Skipped, ...] = field(default=())
-
-    def __getitem__(self, name: str) -> Column:
-        try:
-            return self._by_name[name]
-        except KeyError:
-            refuse_column(name, self.names, "the schema", self.skipped)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
-    def __iter__(self) -> Iterator[Column]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names, in order."""
-        return tuple(self._by_name)
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The names of the features, in order."""
-        return self.of(Role.FEATURE)
-
-    def of(self, role: Role | str) -> tuple[str, ...]:
-        """The names of the columns with this role, in order."""
-        return tuple(c.name for c in self.columns if c.role == role)
-
-    @cached_property
-    def _by_name(self) -> dict[str, Column]:
-        return {c.name: c for c in self.columns}
-
-    def to_json(self) -> str:
-        """The schema as one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The schema that ``to_json`` wrote."""
-        read = json.loads(text)
-        columns = (Column(**{**c, "kind": Kind(c["kind"]), "role": Role(c["role"])}) for c in read["columns"])
-        return cls(tuple(columns), tuple(Skipped(**s) for s in read["skipped"]))
 
 
 class Differences(NamedTuple):
@@ -244,9 +149,12 @@ def _telling(sample: pa.Table, taken: set[Role]) -> dict[str, Role]:
 
 
 def _is_id(name: str, values: pa.ChunkedArray) -> bool:
-    key = types.is_integer(values.type) or "string" in str(values.type)
-    named = name.lower() == "id" or name.lower().endswith("_id")
-    return named and key and len(values) > 1 and pc.count_distinct(values, mode="all").as_py() == len(values)
+    if not (name.lower() == "id" or name.lower().endswith("_id")) or len(values) < 2:
+        return False
+    if types.is_dictionary(values.type):
+        values = values.cast(pa.large_string())
+    key = types.is_integer(values.type) or is_text(values.type)
+    return bool(key and pc.count_distinct(values, mode="all").as_py() == len(values))
 
 
 def _column(arrow: pa.Field, values: pa.ChunkedArray, role: Role, kind: str | None) -> Column:
@@ -273,14 +181,12 @@ def _kind(values: pa.ChunkedArray, text: str) -> Kind:
 
 
 def _is_text(values: pa.ChunkedArray) -> bool:
-    known = len(values) - values.null_count
-    distinct = pc.count_distinct(values).as_py()
+    words = values.cast(pa.large_string())
+    known = len(words) - words.null_count
+    distinct = pc.count_distinct(words).as_py()
     if distinct > 1_000 and distinct > known / 5:
         return True
-    if not known or distinct <= known / 2:
-        return False
-    plain = values.cast(pa.large_string())
-    return bool(pc.mean(pc.utf8_length(plain)).as_py() > 64)
+    return bool(distinct > known / 2 and pc.mean(pc.utf8_length(words)).as_py() > 64)
 
 
 def _is_discrete(values: pa.ChunkedArray) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +15,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.tables.columns import Skipped
+    from gpumon.schema import Skipped
 
-__all__ = [
-    "BATCH_ROWS",
-    "SAMPLE_ROWS",
-    "Partition",
-    "Table",
-    "chosen",
-    "evenly_spaced",
-    "rebatched",
-    "sampled",
-]
+__all__ = ["BATCH_ROWS", "SAMPLE_ROWS", "Partition", "Table", "evenly_spaced", "rebatched", "sampled"]
 
 BATCH_ROWS = 131_072
 SAMPLE_ROWS = 131_072
 
 
 class Partition(Protocol):
-    """A part of a table that one worker counts; small, and it can be pickled where its table can be read again."""
+    """A part of a table that one worker counts; small, and it can be pickled if its table can be read again."""
 
     @property
     def rows(self) -> int | None:
@@ -50,29 +42,28 @@ class Partition(Protocol):
         """The rows in order, at most ``rows`` at a time, in canonical types (see ``gpumon.tables.columns``)."""
 
 
-@runtime_checkable
-class Table(Protocol):
-    """Rows, wherever they are. ``columns`` are names, in the order wanted; None stands for all."""
+class Table(ABC):
+    """Rows, wherever they are.
+
+    ``name`` is what messages call the table, ``schema`` the columns that can be counted, in canonical types (see
+    ``gpumon.tables.columns``), ``skipped`` those that cannot and why. The argument ``columns`` is names in the order
+    wanted; None stands for all.
+    """
+
+    name: str
+    schema: pa.Schema
+    skipped: tuple[Skipped, ...]
 
     @property
-    def name(self) -> str:
-        """What messages call it: a path, or the name that it was opened with."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns that can be counted, in canonical types."""
-
-    @property
-    def skipped(self) -> tuple[Skipped, ...]:
-        """The columns that cannot be counted, and why."""
-
-    @property
+    @abstractmethod
     def rows(self) -> int | None:
         """The number of rows, if known before reading."""
 
+    @abstractmethod
     def nbytes(self, columns: Sequence[str] | None = None) -> int | None:
         """About how many bytes ``columns`` take when decoded, if known before reading."""
 
+    @abstractmethod
     def partitions(
         self, columns: Sequence[str] | None = None, *, threads: bool = False
     ) -> Sequence[Partition]:
@@ -80,19 +71,26 @@ class Table(Protocol):
 
     def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
         """At most ``rows`` evenly spaced rows, in order: the same ones however the table is partitioned."""
+        return sampled(self._batches(columns), self.chosen(columns), rows, self.rows)
 
     def load(self, columns: Sequence[str] | None = None) -> Table:
-        """The same rows in memory, decoded once."""
+        """The same rows in memory, decoded once, with pyarrow's threads."""
+        from gpumon.tables.memory import Frame
 
+        return Frame(pa.Table.from_batches(self._batches(columns), self.chosen(columns)), self.name)
 
-def chosen(table: Table, columns: Sequence[str] | None) -> pa.Schema:
-    """The part of the table's schema that ``columns`` names (None: all), in that order."""
-    if columns is None:
-        return table.schema
-    for name in columns:
-        if name not in table.schema.names:
-            refuse_column(name, table.schema.names, table.name, table.skipped)
-    return pa.schema([table.schema.field(name) for name in columns])
+    def chosen(self, columns: Sequence[str] | None) -> pa.Schema:
+        """The part of the schema that ``columns`` names, in that order; SchemaError for one that is not there."""
+        if columns is None:
+            return self.schema
+        for column in columns:
+            if column not in self.schema.names:
+                refuse_column(column, self.schema.names, self.name, self.skipped)
+        return pa.schema([self.schema.field(column) for column in columns])
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        for partition in self.partitions(columns, threads=True):
+            yield from partition.batches()
 
 
 def evenly_spaced(rows: int, k: int) -> NDArray[np.int64]:

@@ -78,15 +78,15 @@
 
   /* An empty chart with axes, as wide as its place: x and y turn data into pixels; `inset` keeps room for tails. */
   function chart(host, caption, xs, ys, { yWords = (values) => values.map(percent), inset = 0, xWords = tickWords, xTicks = null } = {}) {
-    const width = Math.max(280, host.clientWidth || 460), height = 210, left = 46, bottom = 24, floor = height - bottom;
+    const width = Math.max(280, host.clientWidth || 460), height = width > 700 ? 150 : 210, left = 46, bottom = 24, floor = height - bottom;
     const x = linear(xs, [left + inset, width - 8 - inset]), y = linear(ys, [floor, 8]);
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
     const up = ticks(...ys, 4), upWords = yWords(up);
     up.forEach((value, i) => picture.append(
       svg("line", { class: "grid", x1: left, x2: width - 8, y1: y(value), y2: y(value) }),
       svg("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, upWords[i])));
-    const along = xTicks ?? ticks(...xs, width > 420 ? 6 : 4), words = xWords(along);
-    along.forEach((value, i) => picture.append(svg("text", { x: x(value), y: height - 6, "text-anchor": "middle" }, words[i])));
+    const along = xTicks ?? ticks(...xs, width > 420 ? 6 : 4), words = xWords(along), clear = inset && inset + 16;
+    along.forEach((value, i) => (x(value) >= left + clear && x(value) <= width - 8 - clear) && picture.append(svg("text", { x: x(value), y: height - 6, "text-anchor": "middle" }, words[i])));
     picture.append(svg("line", { class: "axis", x1: left, x2: width - 8, y1: floor, y2: floor }));
     const told = el("span", { class: "told", "aria-hidden": "true" });
     host.append(el("figcaption", {}, caption, told), picture);
@@ -120,7 +120,7 @@
       picture.append(
         svg("rect", { class: "filled", x: start, width: 16, y: y(shares[1]), height: floor - y(shares[1]) }),
         svg("rect", { class: "outline", x: start, width: 16, y: y(shares[0]), height: floor - y(shares[0]) }),
-        svg("text", { x: start + 8, y: Math.min(y(shares[0]), y(shares[1])) - 5, "text-anchor": "middle" }, side === "below" ? "‹" : "›"));
+        svg("text", { x: start + 8, y: floor + 18, "text-anchor": "middle" }, side));
       places.push(start + 8);
       words.push(`${side} ${number(side === "below" ? edges[0] : edges.at(-1))}: ${change(...shares)}`);
     }
@@ -145,7 +145,7 @@
   function categories(host, { categories: rows, other, missing }) {
     const rest = [["all others", ...other, 0, "rest"], ["missing", ...missing, 0, "rest"]].filter((row) => row[1] || row[2]);
     const all = rows.concat(rest), widest = Math.max(...all.flatMap((row) => [row[1], row[2]])) || 1;
-    const bar = (side, share) => sized(el("i", { class: side }), "width", `${(100 * share) / widest}%`);
+    const bar = (side, share) => sized(el("i", { class: share ? side : "" }), "width", `max(2px, ${(100 * share) / widest}%)`);
     host.append(el("figcaption", {}, "Categories", el("span", { class: "told" }, "share of rows")), el("table", { class: "bars" },
       el("thead", { class: "said" }, el("tr", {}, el("th", { scope: "col" }, "Category"), el("td"), el("th", { scope: "col" }, "reference → current"))),
       el("tbody", {}, ...all.map(([category, reference, current, fate, rest = ""]) => el("tr", { class: rest },
@@ -165,13 +165,16 @@
   }
 
   function course(host, { labels, values, status, rows }, limit) {
-    const known = values.map((value) => value ?? 0), finite = known.filter(Number.isFinite);
-    const shown = limit !== null && limit !== undefined && limit < 20 * Math.max(...finite, 0) ? limit : 0;
+    const finite = values.filter(Number.isFinite), bottom = Math.min(0, ...finite), top = Math.max(0, ...finite);
+    const shown = limit !== null && limit < 20 * top ? limit : 0;
     const every = Math.ceil(labels.length / 5), marked = labels.map((_, i) => i).filter((i) => i % every === 0);
-    const plot = chart(host, `${METRIC} by window`, [-0.5, labels.length - 0.5], [Math.min(0, ...finite), Math.max(...finite, shown) * 1.05 || 1],
+    const plot = chart(host, `${METRIC} by window`, [-0.5, labels.length - 0.5], [bottom, Math.max(top, shown) * 1.05 || 1],
       { yWords: tickWords, xTicks: marked, xWords: (at) => at.map((i) => (labels[i].length > 11 ? labels[i].slice(0, 10) + "…" : labels[i])) });
     const { picture, x, y, left, right } = plot, wide = Math.max(2, Math.min(34, (x(1) - x(0)) * 0.7));
-    known.forEach((value, i) => picture.append(svg("rect", { class: `pole status-${status[i]}`, x: x(i) - wide / 2, width: wide, y: Math.min(y(value), y(0)), height: Math.abs(y(value) - y(0)), rx: 1.5 })));
+    values.forEach((value, i) => {
+      const end = y(Math.min(Math.max(value ?? 0, bottom), top));
+      picture.append(svg("rect", { class: `pole status-${status[i]}`, x: x(i) - wide / 2, width: wide, y: Math.min(end, y(0)), height: Math.abs(end - y(0)), rx: 1.5 }));
+    });
     if (shown) picture.append(svg("line", { class: "limit", x1: left, x2: right, y1: y(limit), y2: y(limit) }));
     plot.told.textContent = shown ? `threshold ${number(limit)}` : "";
     picture.setAttribute("aria-label", `${METRIC} in ${labels.length} windows from ${labels[0]} to ${labels.at(-1)}`);
@@ -199,19 +202,21 @@
     const close = button("Close", () => shut(column, true), { class: "quiet", title: "Escape" });
     const figures = el("div", { class: "figures" });
     const inside = el("section", { "aria-label": `Detail of ${column.name}` },
-      el("header", {}, el("p", {}, column.reason, column.name.length > 28 ? el("span", { class: "whole" }, el("bdi", {}, column.name)) : null), close), figures, metricsTable(column));
+      el("header", {}, el("p", {}, el("bdi", {}, column.reason), el("span", { class: "whole" }, el("bdi", {}, column.name), `, missing ${change(...column.missing)}`)), close), figures, metricsTable(column));
     const row = el("tr", { class: "detail", role: "row", "data-detail": column.rank }, el("td", { role: "cell", colspan: 7 }, inside));
     const draw = () => {                                             // once it stands in the page and has a width
-      const add = (figure, ...parts) => { const host = el("figure"); figures.append(host); figure(host, ...parts); };
-      if (column.histogram) add(histogram, column);
-      if (column.ecdf) add(ecdf, column);
-      if (column.categories) { add(categories, column); add(cameAndWent, column); }
+      const parts = [];
+      if (column.histogram) parts.push([histogram, column]);
+      if (column.ecdf) parts.push([ecdf, column]);
+      if (column.categories) parts.push([categories, column], [cameAndWent, column]);
       const at = DATA.windows ? DATA.windows.columns.indexOf(column.rank) : -1;
       if (at >= 0 && DATA.windows.labels.length > 1) {
         const named = column.metrics.find((metric) => DATA.words[metric[0]] === DATA.metric);
-        add(course, { ...DATA.windows, values: DATA.windows.values[at].map(real), status: [...DATA.windows.status[at]].map((code) => STATUSES[code]) }, named ? real(named[8]) : null);
+        parts.push([course, { ...DATA.windows, values: DATA.windows.values[at].map(real), status: [...DATA.windows.status[at]].map((code) => STATUSES[code]) }, named ? real(named[8]) : null]);
       }
-      if (!figures.childElementCount) figures.remove();
+      const hosts = parts.map(() => el("figure"));
+      figures.append(...hosts);
+      parts.forEach(([figure, ...arguments_], i) => figure(hosts[i], ...arguments_));
     };
     return { row, draw };
   }
@@ -235,14 +240,14 @@
   function rowOf(column) {
     const cell = (kind, ...children) => el("td", { class: kind, role: "cell" }, ...children);
     const [before, after] = column.missing, part = Number.isFinite(column.score) ? Math.abs(column.score) / largest : 0;
-    const row = el("tr", { class: "row", role: "row", "data-rank": column.rank },
+    const row = el("tr", { class: "row", role: "row", "data-rank": column.rank, "data-status": column.status },
       cell("rank", count(column.rank + 1)), cell("state", badge(column.status)),
       el("th", { class: "name", role: "rowheader", scope: "row" },
         el("button", { type: "button", class: "opener", "aria-expanded": "false" }, name(column.name)),
         el("span", { class: "kind" }, column.role === "feature" || column.role === "" ? column.kind : `${column.kind}, ${column.role}`)),
       cell("spark", sparkline(column)),
       cell("score", el("b", {}, number(column.score)), el("span", { class: `bar status-${column.status}`, "aria-hidden": "true" }, sized(el("i"), "width", `${100 * part}%`))),
-      cell("missing", before || after ? change(before, after) : "none"),
+      cell("missing", before === 0 && after === 0 ? "none" : change(before, after)),
       cell("reason", el("span", { title: column.reason }, column.reason)));
     return row;
   }
@@ -326,6 +331,7 @@
         chip.setAttribute("aria-pressed", state.statuses.has(status));
         apply();
       }, { "aria-pressed": "false", class: `status-${status}` });
+      chip.append(el("span", { class: "tally" }, count(columns)));
       byId("statuses").append(chip);
     }
     for (const head of document.querySelectorAll(".ranking th[data-key]")) head.firstElementChild.addEventListener("click", () => {
@@ -350,7 +356,7 @@
 
   // ---- heat maps
 
-  const maps = [];
+  const maps = [], SIDE = 116;                                       // px for the names at least
   const whenNear = (node, draw) => {
     const observer = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); draw(); } }, { rootMargin: "600px" });
     observer.observe(node);
@@ -363,7 +369,8 @@
     const readout = el("p", { class: "readout", "aria-hidden": "true" }, "Point at a cell, or move with the arrow keys; Enter opens its column.");
     const body = el("tbody"), head = el("tr", {}, el("td"), ...labels.map((words) => el("th", { scope: "col" }, name(words))));
     const table = el("table", { class: `heat${dense ? " dense" : ""}${square ? " square" : ""}`, role: "grid", "aria-label": label }, el("colgroup", {}, el("col", { class: "head" })), el("thead", {}, head), body);
-    sized(table, "min-width", `${116 + labels.length * (dense ? 16 : 54)}px`);
+    if (square) sized(table, "width", `${SIDE + labels.length * 23}px`);
+    else sized(sized(table, "min-width", `${SIDE + labels.length * (dense ? 16 : 72)}px`), "max-width", `${190 + labels.length * 150}px`);
     const more = el("div", { class: "more" });
     host.replaceChildren(readout, el("div", { class: "pan" }, table), more);
 
@@ -409,25 +416,25 @@
     return { draw };
   }
 
-  function legend(levels) {
-    const marks = [["l0 mark-alert", "alert"], ["l0 mark-warn", "warning"], ["void", "no data"], ["void mark-error", "error"]];
-    return el("div", { class: "legend" },
-      el("ol", { "aria-label": `${METRIC}: the bounds of the colours` }, ...levels.concat(Infinity).map((bound, i) => el("li", {}, el("i", { class: `l${i + 8 - levels.length - 1}` }), bound === Infinity ? "–" : number(bound)))),
-      el("span", {}, METRIC), el("ul", {}, ...marks.map(([paint, words]) => el("li", {}, el("i", { class: paint }), words))));
-  }
+  /* Swatches from the first paint to the last, each bound written under its seam. */
+  const scale = (caption, paints, bounds) => el("div", {}, el("span", {}, caption),
+    el("ol", { "aria-label": `Bounds of the colours of ${caption}` }, ...paints.map((paint, i) => el("li", {}, el("i", { class: paint }), i < bounds.length ? el("span", {}, number(bounds[i])) : null))));
+  const MARKS = [["l0 mark-alert", "alert"], ["l0 mark-warn", "warning"], ["void", "no data"], ["void mark-error", "error"]];
+  const legend = (...scales) => el("div", { class: "legend" }, ...scales);
 
   /* Columns by windows or segments, in the order and with the filters of the ranked table. */
   function grid(id, what) {
     const host = byId(id).querySelector(".drawn"), data = DATA[id], { labels, columns, values, status, rows: sizes, levels } = data;
-    const base = 8 - levels.length - 1, dense = labels.length > 10, body = el("div");
+    const base = 8 - levels.length - 1, body = el("div");
     const places = new Map(columns.map((column, place) => [column, place]));
-    host.append(body, legend(levels));
+    const marks = el("ul", {}, ...MARKS.map(([paint, words]) => el("li", {}, el("i", { class: paint }), words)));
+    host.append(body, legend(scale(METRIC, levels.concat(0).map((_, i) => `l${base + i}`), levels), marks));
     let waiting = null;
     const draw = (rows) => {
       const strangers = state.list.length === COLUMNS.length ? columns.filter((column) => typeof column === "string") : [];
       const listed = state.list.filter((column) => places.has(column.rank)).map((column) => ({ title: column.name, rank: column.rank, place: places.get(column.rank) }))
         .concat(strangers.map((title) => ({ title, rank: null, place: places.get(title) })));
-      heat(body, `${METRIC} of each column by ${what}`, { rows: listed, labels, dense, cell: ({ title, place }, j) => {
+      heat(body, `${METRIC} of each column by ${what}`, { rows: listed, labels, dense: SIDE + labels.length * 76 > host.clientWidth, cell: ({ title, place }, j) => {
         const value = real(values[place][j]), now = STATUSES[status[place][j]];
         const level = base + levels.filter((bound) => Math.abs(value) >= bound).length;
         const paint = value === null ? "void" : `l${level}`, words = value === null ? (now === "error" ? "" : "–") : number(value);
@@ -442,8 +449,7 @@
     const title = (column) => (typeof column === "number" ? COLUMNS[column].name : column), rank = (column) => (typeof column === "number" ? column : null);
     const bounds = [0.02, 0.05, 0.1, 0.25], body = el("div"), map = el("div", {}, body);
     const paint = (moved) => `m${4 + Math.sign(moved) * bounds.filter((bound) => Math.abs(moved) >= bound).length}`;
-    const steps = ["≤ −0.25", "−0.1", "−0.05", "−0.02", "", "0.02", "0.05", "0.1", "≥ 0.25"];
-    map.append(el("div", { class: "legend" }, el("ol", { class: "diverging", "aria-label": "Bounds of the colours" }, ...steps.map((words, i) => el("li", {}, el("i", { class: `m${i}` }), words))), el("span", {}, `change of ${method} r`)));
+    map.append(legend(scale(`change of ${method} r`, Array.from({ length: 9 }, (_, i) => `m${i}`), bounds.toReversed().map((bound) => -bound).concat(bounds))));
     if (left_out) map.append(el("p", { class: "told" }, `The ${columns.length} columns that moved most; ${count(left_out)} others are left out.`));
     const track = linear([-1, 1], [4, 116]);
     const list = el("ul", { class: "pairs" }, ...pairs.map(([a, b, before, after]) => {
@@ -482,15 +488,16 @@
 
   byId("explorer").hidden = false;
   listen();
+  for (const part of ["windows", "segments", "correlations"]) if (DATA[part]) byId(part).hidden = false;
   if (DATA.windows) grid("windows", "window");
   if (DATA.segments) grid("segments", "segment");
   if (DATA.correlations) whenNear(byId("correlations"), correlations);
   apply();
   performance.mark("gpumon-rows");
 
-  const linked = () => {
-    const wanted = decodeURIComponent(location.hash.slice(1)), column = byId(wanted) ? undefined : COLUMNS.find((each) => each.name === wanted);
-    if (column) show(column.rank);
+  const linked = () => {                                             // report.html#dep_delay opens that column
+    const column = COLUMNS.find((each) => each.name && `#${encodeURIComponent(each.name)}` === location.hash);
+    if (column && !byId(column.name)) show(column.rank);
   };
   addEventListener("hashchange", linked);
   linked();

@@ -1,0 +1,43 @@
+"""The catalogue: every metric as a record, and how they are measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpumon.errors import OptionError
+from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
+from gpumon.metrics.data_integrity import DATA_INTEGRITY
+from gpumon.metrics.metric import FAMILIES, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen"]
+
+CATALOGUE: tuple[Metric, ...] = (*DATA_DISTRIBUTION, *DATA_INTEGRITY)
+"""Every metric, in the order of the specification."""
+
+
+def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
+    """The metrics of some names, ids or records; all of the catalogue for None.
+
+    OptionError names what is near if a name is unknown.
+    """
+    if metrics is None:
+        return CATALOGUE
+    if isinstance(metrics, str):
+        metrics = metrics.split(",")
+    found: list[Metric] = []
+    for wanted in metrics:
+        if isinstance(wanted, Metric):
+            matches = [wanted]
+        else:
+            matches = [metric for metric in CATALOGUE if wanted.strip() in {metric.name, metric.id}]
+        if not matches:
+            from difflib import get_close_matches
+
+            near = get_close_matches(str(wanted), [metric.name for metric in CATALOGUE], 1)
+            hint = f"did you mean {near[0]!r}?" if near else "gpumon metrics lists them"
+            raise OptionError(f"there is no metric {wanted!r}: {hint}")
+        found += [metric for metric in matches if metric not in found]
+    return tuple(found)

@@ -1,0 +1,51 @@
+"""Family 4 of the specification: the integrity of the data (DI)."""
+
+from __future__ import annotations
+
+from gpumon.metrics.metric import Metric
+from gpumon.metrics.significance import PROPORTION
+from gpumon.statistics import summaries
+
+__all__ = ["DATA_INTEGRITY"]
+
+DATA_INTEGRITY = (
+    Metric(
+        "DI-01",
+        "missing_rate",
+        summaries.share,
+        reads=("missing",),
+        method="null or NaN",
+        compares=False,
+        warn=0.01,
+        alert=0.05,
+        null=PROPORTION,
+    ),
+    Metric(
+        "DI-06",
+        "drifted_share",
+        summaries.fraction,
+        reads=("verdicts",),
+        method="columns with a warn or an alert",
+        alert=0.5,
+    ),
+    Metric(
+        "DI-10",
+        "new_categories",
+        summaries.bounded_share,
+        reads=("unseen",),
+        method="rows of values that the reference lacks",
+        compares=False,
+        warn=0.001,
+        alert=0.01,
+    ),
+    Metric(
+        "DI-10",
+        "vanished_categories",
+        summaries.bounded,
+        reads=("vanished",),
+        unit="values",
+        method="values of the reference that are gone",
+        compares=False,
+    ),
+    Metric("DI-12", "row_count", summaries.count, reads=("rows",), unit="rows", compares=False),
+)

@@ -1,0 +1,368 @@
+"""Two profiles × the catalogue → results: values, bounds, p-values, and what each effect comes to under no change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.metrics.readings import Readings, Unit, blocks, units
+from gpumon.metrics.results import Results
+from gpumon.profiles.pairs import Pairs
+from gpumon.profiles.profile import Key, Profile
+from gpumon.profiles.times import Rows
+from gpumon.statistics.association import correlation, frobenius
+from gpumon.statistics.ecdf import Bounds
+from gpumon.statistics.resampling import SQUARES, Noise, noise_floor, wasserstein_binned
+from gpumon.statistics.significance import fisher_z_p
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.metrics.metric import Metric
+    from gpumon.profiles.profile import Slice
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Measured", "measure", "with_totals"]
+
+DRAWS = 1000
+
+
+class Measured:
+    """Results, and for each row the effect and what it exceeds with the asked probability when nothing has changed.
+
+    ``effect`` is what a verdict looks at: the value of a metric that compares, else its difference from the
+    reference's; NaN for a metric that is not judged. ``noise`` is in the same unit.
+    """
+
+    def __init__(self, results: Results, effect: Floats, noise: Floats) -> None:
+        self.results = results
+        self.effect = effect
+        self.noise = noise
+
+
+def with_totals(profile: Profile) -> Profile:
+    """The profile with the roll-ups of its windows and segments beside it."""
+    wholes = [profile]
+    if profile.windows:
+        wholes.append(profile.rollup(windows=True, segments=False))
+    if profile.segments:
+        wholes.append(profile.rollup(windows=False, segments=True))
+    if profile.windows and profile.segments:
+        wholes.append(profile.rollup())
+    states = {key: state for whole in reversed(wholes) for key, state in whole.states.items()}
+    return Profile(profile.schema, profile.plan, states, profile.facts)
+
+
+def measure(
+    reference: Profile,
+    current: Profile,
+    metrics: Sequence[Metric],
+    *,
+    level: float = 1e-4,
+    seed: int = 0,
+) -> Measured:
+    """Every metric of every column, window and segment of ``current`` against ``reference``.
+
+    Each segment is compared with the same segment of the reference if it has one, else with all of it; windows with
+    the whole reference. Both profiles carry their totals (``with_totals``). ``level`` is the probability that
+    ``Measured.noise`` belongs to. Rows come in the order of the metrics, then columns, then slices.
+    """
+    segments = set(reference.segments)
+    at = current.slices or [(None, None)]
+    slices: list[tuple[Slice, Slice]] = [((None, s if s in segments else None), (w, s)) for w, s in at]
+    order = {metric: i for i, metric in enumerate(metrics)}
+    position = {unit.label: i for i, unit in enumerate(units(reference))}
+    parts: list[tuple[tuple[int, int], dict[str, Any]]] = []
+    for block, readings in blocks(reference, current, slices):
+        exact = readings.keep_sorted(reference, current, slices)
+        floors = _Floors(readings, slices, seed)
+        for metric in metrics:
+            if _serves(metric, block[0], readings):
+                for i, part in enumerate(_block(metric, block, readings, slices, floors, level, exact=exact)):
+                    parts.append(((order[metric], position[block[i].label]), part))
+    for metric in metrics:
+        if "pairs" in metric.reads:
+            parts += [
+                ((order[metric], -1), part) for part in _pairs(metric, reference, current, slices, level)
+            ]
+        elif "rows" in metric.reads:
+            parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
+    parts.sort(key=lambda part: part[0])
+    whole = [part for _, part in parts]
+    results = Results.of(whole)
+    extra = {
+        name: np.concatenate([np.broadcast_to(part[name], np.shape(part["value"])) for part in whole])
+        if whole
+        else np.zeros(0)
+        for name in ("effect", "noise")
+    }
+    results["status"][:] = np.where(np.isnan(results["value"]), "no_data", "ok")
+    return Measured(results, extra["effect"], extra["noise"])
+
+
+def _serves(metric: Metric, unit: Unit, readings: Readings) -> bool:
+    """Whether a metric is for these units (a block's units are of one kind; roles are looked at one by one)."""
+    return (
+        all(readings.has(name) for name in metric.reads)
+        and (not metric.on or not unit.kinds.isdisjoint(metric.on))
+        and (unit.comparable or not metric.compares)
+    )
+
+
+def _block(
+    metric: Metric,
+    block: list[Unit],
+    readings: Readings,
+    slices: list[tuple[Slice, Slice]],
+    floors: _Floors,
+    level: float,
+    *,
+    exact: bool,
+) -> list[dict[str, Any]]:
+    """The rows of one metric, a part for each unit."""
+    shape = (len(block), len(slices))
+    if metric.compares:
+        found = metric.formula(*readings.arguments(metric.reads))
+        before: Any = np.nan
+    else:
+        found = metric.formula(*readings.arguments(metric.reads, 1))
+        before = metric.formula(*readings.arguments(metric.reads, 0))
+        before = before.value if isinstance(before, Bounds) else before
+    bounds = found if isinstance(found, Bounds) else Bounds(found, found, found)
+    value, lower, upper = (np.array(np.broadcast_to(x, shape), np.float64) for x in bounds)
+    method = metric.method
+    if exact and metric.exact is not None:
+        for place in np.ndindex(*shape):
+            sides = [readings.sorted_values(0, *place), readings.sorted_values(1, *place)]
+            arguments = sides if metric.compares else sides[1:]
+            value[place] = metric.exact(*arguments)
+        lower, upper, method = value.copy(), value.copy(), "exact, sorted"
+    before = np.broadcast_to(before, shape)
+    rows = np.broadcast_to(readings["missing"][1][..., 1], shape)
+    n = np.broadcast_to(readings["present"][1], shape) if "missing" not in metric.reads else rows
+    for x in (value, lower, upper):
+        x[rows == 0] = np.nan
+    judged = metric.judged and block[0].comparable
+    effect = np.abs(value if metric.compares else value - before) if judged else np.full(shape, np.nan)
+    p, noise = np.full(shape, np.nan), np.full(shape, np.nan)
+    if metric.null is not None:
+        p = np.where(np.isnan(value), np.nan, np.broadcast_to(metric.null.p_value(value, readings), shape))
+        if judged:
+            noise = np.broadcast_to(metric.null.critical(level, readings), shape)
+    elif judged or (metric.compares and block[0].comparable):
+        floor = floors.of(metric)
+        if floor is not None:
+            p, noise = floor.p_value(value), floor.critical(level)
+    parts = []
+    for i, unit in enumerate(block):
+        if metric.roles and unit.column.role not in metric.roles:
+            continue
+        parts.append(
+            _named(metric, slices)
+            | {
+                "column": unit.label,
+                "value": value[i],
+                "lower": lower[i],
+                "upper": upper[i],
+                "n": n[i],
+                "reference": before[i],
+                "p_value": p[i],
+                "effect": effect[i],
+                "noise": noise[i],
+                "method": method,
+            }
+        )
+    return parts
+
+
+class _Floors:
+    """Noise floors of the resampled metrics of one block: for the whole, and scaled from there for windows and segments.
+
+    Near no change a sum of squares is proportional to 1/n + 1/m, a norm to its root: so draws made for one pair of
+    sizes serve others. They are made for every level of detail (all rows, windows, segments, both) at the middle
+    size of its slices.
+    """
+
+    def __init__(self, readings: Readings, slices: list[tuple[Slice, Slice]], seed: int) -> None:
+        self.readings = readings
+        self.seed = seed
+        levels: dict[tuple[bool, bool], list[int]] = {}
+        for i, (_, (window, segment)) in enumerate(slices):
+            levels.setdefault((window is not None, segment is not None), []).append(i)
+        self.levels = list(levels.values())
+        self.shape = (len(readings.units), len(slices))
+
+    def of(self, metric: Metric) -> _Floor | None:
+        """The floor of a metric that reads "bins", or of an earth mover's distance; None for others."""
+        if metric.reads == ("bins",):
+            return self._floor(metric.formula, "bins", None)
+        if "cells" in metric.reads and "extremes" in metric.reads and metric.compares:
+            widths = self.readings["widths"]
+            if "scale" in metric.reads:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    widths = widths / self.readings["scale"][..., None]
+            return self._floor(wasserstein_binned, "ordered", np.nan_to_num(widths, posinf=0.0))
+        return None
+
+    def _floor(self, statistic: Any, reading: str, widths: Floats | None) -> _Floor:
+        reference, current = (np.broadcast_to(x, (*self.shape, x.shape[-1])) for x in self.readings[reading])
+        n, m = reference.sum(axis=-1), current.sum(axis=-1)
+        noises = []
+        for level in self.levels:
+            baseline = reference[:, level[0]]
+            middle = (
+                np.median(np.where(m[:, level] > 0, m[:, level], np.nan), axis=1)
+                if (m[:, level] > 0).all()
+                else _middle(m[:, level])
+            )
+            size = np.maximum(np.nan_to_num(middle, nan=1.0), 1).astype(np.int64)
+            shared = (
+                {}
+                if widths is None
+                else {"widths": np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, level[0]]}
+            )
+            noise = noise_floor(
+                statistic, baseline, np.maximum(n[:, level[0]], 1), size, DRAWS, self.seed, **shared
+            )
+            with np.errstate(divide="ignore"):
+                ratio = (1 / n[:, level] + 1 / m[:, level]) / (1 / n[:, level[:1]] + 1 / size[:, None])
+            noises.append((level, noise, ratio if statistic in SQUARES else np.sqrt(ratio)))
+        return _Floor(noises, self.shape)
+
+
+def _middle(sizes: NDArray[np.int64]) -> Floats:
+    filled = np.where(sizes > 0, sizes, np.nan).astype(np.float64)
+    rows = [np.median(row[~np.isnan(row)]) if (~np.isnan(row)).any() else np.nan for row in filled]
+    return np.array(rows)
+
+
+class _Floor:
+    def __init__(self, noises: list[tuple[list[int], Noise, Floats]], shape: tuple[int, int]) -> None:
+        self.noises = noises
+        self.shape = shape
+
+    def p_value(self, value: Floats) -> Floats:
+        p = np.full(self.shape, np.nan)
+        for level, noise, scale in self.noises:
+            for j, at in enumerate(level):
+                with np.errstate(invalid="ignore"):
+                    p[:, at] = noise.p_value(value[:, at] / scale[:, j])
+        return p
+
+    def critical(self, level_of_false_alarms: float) -> Floats:
+        critical = np.full(self.shape, np.nan)
+        for level, noise, scale in self.noises:
+            with np.errstate(invalid="ignore"):
+                critical[:, level] = noise.critical(level_of_false_alarms)[:, None] * scale
+        return critical
+
+
+def _named(metric: Metric, slices: list[tuple[Slice, Slice]]) -> dict[str, Any]:
+    """The fields that say what a row is about."""
+    return {
+        "metric": metric.name,
+        "id": metric.id,
+        "family": metric.family,
+        "unit": metric.unit,
+        "method": metric.method,
+        "window": np.array([window for _, (window, _) in slices], object),
+        "segment": np.array([segment for _, (_, segment) in slices], object),
+    }
+
+
+def _rows(
+    metric: Metric, reference: Profile, current: Profile, slices: list[tuple[Slice, Slice]]
+) -> dict[str, Any]:
+    """The rows of the table in each slice."""
+    sizes = np.array(
+        [
+            [_table_rows(profile, pair[side]) for pair in slices]
+            for side, profile in enumerate((reference, current))
+        ]
+    )
+    value = metric.formula(sizes[1]).astype(np.float64)
+    windowed = np.array([window is not None for _, (window, _) in slices])
+    before = np.where(windowed, np.nan, sizes[0].astype(np.float64))
+    return _named(metric, slices) | {
+        "value": value,
+        "lower": value,
+        "upper": value,
+        "n": sizes[1],
+        "reference": before,
+        "effect": np.nan,
+        "noise": np.nan,
+    }
+
+
+def _table_rows(profile: Profile, at: Slice) -> int:
+    state = profile.states.get(Key(*at, "", "rows"))
+    return int(state.rows) if isinstance(state, Rows) else 0
+
+
+def _pairs(
+    metric: Metric, reference: Profile, current: Profile, slices: list[tuple[Slice, Slice]], level: float
+) -> list[dict[str, Any]]:
+    """Changes of correlation, pair by pair, and the Frobenius norm of them all; ``metric.method`` names the kind."""
+    plan = reference.plan.get(("", metric.method))
+    if not isinstance(plan, Pairs):
+        return []
+    sides = []
+    for side, profile in enumerate((reference, current)):
+        states = [profile.states.get(Key(*pair[side], "", metric.method), plan) for pair in slices]
+        sums = [
+            np.array([getattr(state, name) for state in states])
+            for name in ("n", "sums", "squares", "products")
+        ]
+        sides.append((sums[0], correlation(*sums)))
+    (n, before), (m, after) = sides
+    delta = metric.formula(before, after)
+    rows, columns = np.triu_indices(len(plan.columns), 1)
+    names = [f"{plan.columns[i]} ~ {plan.columns[j]}" for i, j in zip(rows, columns, strict=True)]
+    p = fisher_z_p(before, n, after, m)
+    noise = _correlation_noise(level, before, n, m)
+    parts = []
+    for name, i, j in zip(names, rows, columns, strict=True):
+        value = delta[:, i, j]
+        parts.append(
+            _named(metric, slices)
+            | {
+                "column": name,
+                "value": value,
+                "lower": value,
+                "upper": value,
+                "n": m[:, i, j],
+                "reference": before[:, i, j],
+                "p_value": p[:, i, j],
+                "effect": np.abs(value) if metric.judged else np.nan,
+                "noise": noise[:, i, j],
+            }
+        )
+    whole = np.where(np.isnan(delta[:, rows, columns]).all(axis=-1), np.nan, frobenius(delta))
+    parts.append(
+        _named(metric, slices)
+        | {
+            "value": whole,
+            "lower": whole,
+            "upper": whole,
+            "n": m.max(axis=(-1, -2)),
+            "effect": np.nan,
+            "noise": np.nan,
+            "method": f"{metric.method}, Frobenius norm of all pairs",
+        }
+    )
+    return parts
+
+
+def _correlation_noise(level: float, r: Floats, n: Floats, m: Floats) -> Floats:
+    """The change of a correlation that chance exceeds with probability ``level``, by Fisher's z."""
+    from scipy import special
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(1 / np.where(n > 3, n - 3, np.nan) + 1 / np.where(m > 3, m - 3, np.nan))
+        z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
+    reach = float(-special.ndtri(level / 2)) * error
+    return np.asarray(np.maximum(np.tanh(z + reach) - np.tanh(z), np.tanh(z) - np.tanh(z - reach)))

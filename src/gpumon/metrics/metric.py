@@ -1,0 +1,80 @@
+"""Metric: a row of the catalogue. It points to a formula, says what the formula reads, and when its value matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from inspect import getdoc
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gpumon.metrics.significance import Null
+
+__all__ = ["FAMILIES", "Metric"]
+
+FAMILIES = {
+    "DD": "data distribution",
+    "PS": "performance",
+    "OP": "operations",
+    "DI": "data integrity",
+    "MD": "model drift",
+    "MC": "model configuration",
+    "PD": "prediction drift",
+    "SEC": "security",
+}
+"""The families of the specification, by the letters of an id."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    ``formula`` takes what ``reads`` names, in that order: of a reading that each side has, the reference's and the
+    current's (current's alone if ``compares`` is False), and one array of a reading that both share. The arrays'
+    leading axes are columns and slices, and the formula reduces the last. It returns values, or
+    :class:`gpumon.statistics.ecdf.Bounds`. What can be read is listed in :mod:`gpumon.metrics.readings`.
+
+    ``warn`` and ``alert`` are the sizes from which a change matters (``None``: shown, not judged); a metric that does
+    not compare is judged by its difference from the reference's value. ``null`` knows how the effect varies when
+    nothing has changed; without one, the formula is resampled if it reads "bins".
+
+    >>> from gpumon.statistics import distances
+    >>> Metric("DD-02b", "euclidean", distances.total_variation, reads=("bins",), alert=0.1).family
+    'data distribution'
+    """
+
+    id: str
+    name: str
+    formula: Callable[..., Any]
+    reads: tuple[str, ...]
+    unit: str = "1"
+    method: str = ""
+    compares: bool = True
+    on: tuple[str, ...] = ()
+    """Kinds of columns it is for: "numeric", "discrete", "categorical", "datetime", "text"; empty: all that can be read."""
+    roles: tuple[str, ...] = ()
+    """Roles of columns it is for; empty: all (ids and timestamps are described and never compared)."""
+    warn: float | None = None
+    alert: float | None = None
+    conventional: tuple[float, float] | None = None
+    """The thresholds that practice uses for warn and alert, where there are such."""
+    null: Null | None = field(default=None, repr=False)
+    exact: Callable[..., float] | None = field(default=None, repr=False)
+    """The same from sorted values, for ``exact=True``."""
+
+    @property
+    def family(self) -> str:
+        """The family that the id belongs to."""
+        return FAMILIES[self.id.partition("-")[0]]
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has a verdict."""
+        return self.alert is not None
+
+    @property
+    def definition(self) -> str:
+        """The formula's own words: what it gives, the convention, the source."""
+        formula = getattr(self.formula, "func", self.formula)
+        return (getdoc(formula) or "").partition(">>>")[0].strip()

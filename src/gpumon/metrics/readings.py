@@ -1,0 +1,379 @@
+"""What formulas read: the states of many columns and slices, side by side in arrays.
+
+====================  ======================================================================  ==================
+reading               of each side, leading axes (columns, slices)                            columns
+====================  ======================================================================  ==================
+``cells``             counts on the fine cells (..., m + 5)                                   numeric
+``moments``           finite values, mean, Σ (x − mean)² (..., 3)                             numeric
+``extremes``          least and largest value (..., 2)                                        numeric
+``bins``              counts on coarse bins, the missing last (..., bins)                     numeric, categorical
+``ordered``           ``bins`` without the missing                                            numeric
+``registers``         HyperLogLog (..., 4096)                                                 numeric, categorical, text
+``missing``           missing rows and all rows (..., 2)                                      all
+``present``           rows that are not missing (...)                                         all
+``span``              earliest and latest, µs since 1970 (..., 2)                             datetime
+``unseen``            rows of values the reference lacks: at least, at most; all (..., 3)     categorical
+``vanished``          values of the reference that are gone: at least, at most (..., 2)       categorical
+====================  ======================================================================  ==================
+
+Shared by both sides: ``edges`` (columns, 1, m), ``widths`` (columns, 1, bins − 1), the steps between the centres of
+the ordered bins, and ``scale`` (columns, 1), the reference's standard deviation.
+
+Coarse bins are the conventions of PSI and its kin: deciles of the reference (fine cells merged at the nearest
+edges; one bin a value for discrete columns), values outside the reference's range in the first and the last;
+for categories the 128 most frequent, all others of the vocabulary, those outside it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.numeric import Numeric, Sorted
+from gpumon.profiles.profile import Key
+from gpumon.profiles.times import Times
+from gpumon.schema import Column, Kind, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.profiles.profile import Profile, Slice
+    from gpumon.profiles.state import State
+
+__all__ = ["DECILES", "MOST_BINS", "Readings", "Unit", "blocks", "units"]
+
+DECILES = 10
+MOST_BINS = 128
+BLOCK_CELLS = 4_000_000  # of the fine cells of one side: 32 MB
+
+SIDED = {
+    Numeric: {"cells", "moments", "extremes", "bins", "ordered", "registers", "missing", "present"},
+    Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished"},
+    Times: {"span", "missing", "present"},
+}
+SHARED = {"edges", "widths", "scale"}
+
+
+class Unit(NamedTuple):
+    """What has rows of its own in the report: a column, or the lengths or the patterns of a text column."""
+
+    label: str
+    column: Column
+    aspect: str
+    kinds: frozenset[str]  # see Metric.on
+
+    @property
+    def comparable(self) -> bool:
+        """Ids and times differ by nature."""
+        return self.column.role not in {Role.ID, Role.TIMESTAMP} and self.kinds.isdisjoint(
+            {"datetime", "text"}
+        )
+
+
+def units(profile: Profile) -> Iterator[Unit]:
+    """The units of a profile, in the order of its columns."""
+    for column in profile.schema:
+        if column.kind is Kind.TEXT:
+            yield Unit(column.name, column, "values", frozenset({"text"}))
+            yield Unit(f"{column.name} · length", column, "length", frozenset({"numeric"}))
+            yield Unit(f"{column.name} · pattern", column, "pattern", frozenset({"categorical"}))
+        elif column.kind is Kind.NUMERIC:
+            kinds = {"numeric", "discrete"} if column.discrete else {"numeric"}
+            yield Unit(column.name, column, "values", frozenset(kinds))
+        elif column.kind is Kind.DATETIME:
+            yield Unit(column.name, column, "values", frozenset({"datetime"}))
+        else:
+            yield Unit(column.name, column, "values", frozenset({"categorical"}))
+
+
+def blocks(
+    reference: Profile, current: Profile, slices: Sequence[tuple[Slice, Slice]]
+) -> Iterator[tuple[list[Unit], Readings]]:
+    """Units whose readings fit together in arrays, at most so many that they take a bounded memory."""
+    alike: dict[tuple[object, ...], list[Unit]] = {}
+    for unit in units(reference):
+        state = reference.plan[unit.column.name, unit.aspect]
+        cells = 2 ** int(state.counts.size).bit_length() if isinstance(state, Numeric | Categorical) else 0
+        alike.setdefault((type(state), unit.kinds, unit.comparable, cells), []).append(unit)
+    for (_, _, _, cells), group in alike.items():
+        most = max(1, BLOCK_CELLS // max(1, int(cells) * len(slices)))  # type: ignore[call-overload]
+        for start in range(0, len(group), most):
+            part = group[start : start + most]
+            yield part, Readings(part, reference, current, slices)
+
+
+class Readings:
+    """The arrays of some units, by the names above; what is not asked for is not made."""
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        reference: Profile,
+        current: Profile,
+        slices: Sequence[tuple[Slice, Slice]],
+    ) -> None:
+        self.units = units
+        self._sides = (
+            [[_state(reference, unit, of) for of, _ in slices] for unit in units],
+            [[_state(current, unit, at) for _, at in slices] for unit in units],
+        )
+        self._plain = len({of for of, _ in slices}) == 1  # one baseline serves all slices
+        self._made: dict[str, Any] = {}
+        self.kind = type(self._sides[0][0][0])
+
+    def has(self, name: str) -> bool:
+        """Whether these units have such a reading."""
+        return name in SIDED.get(self.kind, ()) or (name in SHARED and self.kind is Numeric)
+
+    def __getitem__(self, name: str) -> Any:
+        """(reference, current) of a reading, or the one array of a shared reading."""
+        if name not in self._made:
+            self._made[name] = getattr(self, f"_{name}")()
+        return self._made[name]
+
+    def arguments(self, reads: Sequence[str], side: int | None = None) -> list[Any]:
+        """The arguments of a formula that compares, or, given a side (0: reference), that describes it."""
+        found: list[Any] = []
+        for name in reads:
+            reading = self[name]
+            found += [reading] if name in SHARED else list(reading) if side is None else [reading[side]]
+        return found
+
+    def sorted_values(self, side: int, unit: int, at: int) -> NDArray[np.float64] | None:
+        """The values kept by ``exact=True``, if they were."""
+        exact = self._exact[side]
+        return None if exact is None else exact[unit][at]
+
+    @cached_property
+    def _exact(self) -> list[list[list[NDArray[np.float64]]] | None]:
+        return [None, None]
+
+    def keep_sorted(
+        self, reference: Profile, current: Profile, slices: Sequence[tuple[Slice, Slice]]
+    ) -> bool:
+        """Take the sorted values of both sides in, if both have them for every unit."""
+        keys = [(unit.column.name, "sorted") for unit in self.units]
+        if self.kind is not Numeric or any(unit.aspect != "values" for unit in self.units):
+            return False
+        if not all(key in reference.plan and key in current.plan for key in keys):
+            return False
+        for side, profile in enumerate((reference, current)):
+            self._exact[side] = [[_values(profile, key, pair[side]) for pair in slices] for key in keys]
+        return True
+
+    def _stack(self, name: str, pad_to: int | None = None) -> tuple[Any, Any]:
+        """A field of the states of both sides, (columns, slices, ...); one slice where all have one baseline."""
+        sides = []
+        for side, rows in enumerate(self._sides):
+            used = [row[:1] for row in rows] if side == 0 and self._plain else rows
+            arrays = [[getattr(state, name) for state in row] for row in used]
+            if pad_to is not None:
+                arrays = [[_padded(array, pad_to) for array in row] for row in arrays]
+            sides.append(np.array(arrays))
+        return sides[0], sides[1]
+
+    def _cells(self) -> tuple[Any, Any]:
+        return self._stack("counts", self._most_edges + 5)
+
+    def _moments(self) -> tuple[Any, Any]:
+        return self._stack("moments")
+
+    def _extremes(self) -> tuple[Any, Any]:
+        return self._stack("extremes")
+
+    def _registers(self) -> tuple[Any, Any]:
+        return self._stack("registers")
+
+    def _span(self) -> tuple[Any, Any]:
+        return self._stack("span")
+
+    @cached_property
+    def _most_edges(self) -> int:
+        return int(max(row[0].edges.size for row in self._sides[1]))
+
+    def _edges(self) -> NDArray[np.float64]:
+        edges = np.full((len(self.units), 1, self._most_edges), np.inf)
+        for i, row in enumerate(self._sides[1]):
+            edges[i, 0, : row[0].edges.size] = row[0].edges
+        return edges
+
+    def _missing(self) -> tuple[Any, Any]:
+        if self.kind is Numeric:
+            return tuple(np.stack((c[..., -2:].sum(axis=-1), c.sum(axis=-1)), axis=-1) for c in self["cells"])
+        rows, missing = self._stack("rows"), self._stack("missing")
+        return tuple(np.stack((missing[side], rows[side]), axis=-1) for side in (0, 1))  # type: ignore[return-value]
+
+    def _present(self) -> tuple[Any, Any]:
+        return tuple(x[..., 1] - x[..., 0] for x in self["missing"])  # type: ignore[return-value]
+
+    def _bins(self) -> tuple[Any, Any]:
+        if self.kind is Numeric:
+            return tuple(  # type: ignore[return-value]
+                np.concatenate((ordered, cells[..., -2:].sum(axis=-1, keepdims=True)), axis=-1)
+                for ordered, cells in zip(self["ordered"], self["cells"], strict=True)
+            )
+        most = min(max(len(row[0].vocabulary) for row in self._sides[1]), MOST_BINS)
+        sides = []
+        for side, rows in enumerate(self._sides):
+            used = [row[:1] for row in rows] if side == 0 and self._plain else rows
+            sides.append(np.array([[_category_bins(state, most) for state in row] for row in used]))
+        return sides[0], sides[1]
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """The last cell of every ordered bin, (columns, slices or 1, bins): where the reference's deciles end."""
+        ordered = self["cells"][0][..., :-2]
+        if "discrete" in self.units[0].kinds:
+            return _ends_by_value(ordered)
+        return _ends_by_mass(ordered)
+
+    def _ordered(self) -> tuple[Any, Any]:
+        sides = []
+        for cells in self["cells"]:
+            total = np.cumsum(cells[..., :-2], axis=-1)
+            ends = np.broadcast_to(self._ends, (*total.shape[:-1], self._ends.shape[-1]))
+            sides.append(np.diff(np.take_along_axis(total, ends, axis=-1), axis=-1, prepend=0))
+        return sides[0], sides[1]
+
+    def _widths(self) -> NDArray[np.float64]:
+        """Steps between the centres of the ordered bins, stretched so that the coarse noise has the fine one's mean.
+
+        Under no change the mean of |F − G| at a point is proportional to √(F (1 − F)): the ratio of its integrals
+        over the fine and over the coarse cells is what the coarse distance falls short of.
+        """
+        reference = self["cells"][0][..., 1:-3].astype(np.float64)
+        extremes = np.where(np.isfinite(self["extremes"][0]), self["extremes"][0], 0.0)
+        last = np.max(
+            self["edges"], axis=-1, keepdims=True, where=np.isfinite(self["edges"]), initial=-np.inf
+        )
+        inner = np.minimum(self["edges"], last)
+        low, high = np.minimum(extremes[..., :1], inner[..., :1]), np.maximum(extremes[..., 1:], last)
+        inner = np.broadcast_to(inner, (*low.shape[:-1], inner.shape[-1]))
+        bounds = np.concatenate((low, inner, high), axis=-1)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            width = np.diff(bounds, axis=-1)
+            level = np.cumsum(reference, axis=-1) / np.sum(reference, axis=-1, keepdims=True)
+            fine = np.sum(np.sqrt(np.clip(level * (1 - level), 0, None)) * width, axis=-1)
+            weighted = np.cumsum(reference * (bounds[..., 1:] + bounds[..., :-1]) / 2, axis=-1)
+            mass = np.cumsum(reference, axis=-1)
+            ends = np.clip(self._ends - 1, 0, reference.shape[-1] - 1)
+            mass, weighted = (
+                np.diff(np.take_along_axis(x, ends, axis=-1), axis=-1, prepend=0) for x in (mass, weighted)
+            )
+            centres = np.where(mass > 0, weighted / mass, np.nan)
+            centres = _filled_forward(centres)
+            steps = np.diff(centres, axis=-1)
+            share = np.cumsum(mass, axis=-1)[..., :-1] / np.sum(mass, axis=-1, keepdims=True)
+            coarse = np.sum(np.sqrt(np.clip(share * (1 - share), 0, None)) * steps, axis=-1)
+            stretch = np.where(coarse > 0, fine / coarse, 1.0)
+        return np.nan_to_num(steps * stretch[..., None], nan=0.0, posinf=0.0)
+
+    def _scale(self) -> NDArray[np.float64]:
+        moments = self["moments"][0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(moments[..., 2] / np.maximum(moments[..., 0] - 1, 1)))
+
+    def _unseen(self) -> tuple[Any, Any]:
+        return self._by_names(_unseen)
+
+    def _vanished(self) -> tuple[Any, Any]:
+        return self._by_names(_vanished)
+
+    def _by_names(self, compare: Any) -> tuple[Any, Any]:
+        reference, current = self._sides
+        found = np.array(
+            [
+                [compare(r, c) for r, c in zip(rs, cs, strict=True)]
+                for rs, cs in zip(reference, current, strict=True)
+            ]
+        )
+        return found * 0, found
+
+
+def _state(profile: Profile, unit: Unit, at: Slice) -> Any:
+    return profile.states.get(
+        Key(*at, unit.column.name, unit.aspect), profile.plan[unit.column.name, unit.aspect]
+    )
+
+
+def _values(profile: Profile, key: tuple[str, str], at: Slice) -> NDArray[np.float64]:
+    state: State = profile.states.get(Key(*at, *key), profile.plan[key])
+    assert isinstance(state, Sorted)
+    return state.values
+
+
+def _padded(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Counts with empty bins before the last five cells, ``size`` in all."""
+    if counts.size == size:
+        return counts
+    return np.concatenate((counts[:-4], np.zeros(size - counts.size, np.int64), counts[-4:]))
+
+
+def _category_bins(state: Categorical, most: int) -> NDArray[np.int64]:
+    head = np.zeros(most, np.int64)
+    head[: min(most, state.counts.size)] = state.counts[:most]
+    return np.concatenate((head, (state.counts[most:].sum(), state.outside.sum(), state.missing)))
+
+
+def _ends_by_mass(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each cell goes to the decile that its middle rank lies in."""
+    total = np.cumsum(ordered, axis=-1)
+    middle = (total - ordered / 2) / np.maximum(total[..., -1:], 1)
+    group = np.clip((middle * DECILES).astype(np.int64), 0, DECILES - 1)
+    ends = np.stack([np.sum(group <= i, axis=-1) - 1 for i in range(DECILES - 1)], axis=-1)
+    last = np.full((*ends.shape[:-1], 1), ordered.shape[-1] - 1)
+    return np.concatenate((np.maximum(ends, 0), last), axis=-1)
+
+
+def _ends_by_value(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each cell that the reference fills ends a bin; a column with fewer than another gets empty bins."""
+    filled = ordered > 0
+    most = int(filled.sum(axis=-1).max(initial=1))
+    last = ordered.shape[-1] - 1
+    ends = np.full((*ordered.shape[:-1], max(most, 2)), last)
+    for place in np.ndindex(*ordered.shape[:-1]):
+        at = np.flatnonzero(filled[place])[:-1]
+        ends[place][: at.size] = at
+    return ends
+
+
+def _filled_forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN replaced by the value before it, at the start by the one after."""
+    n = values.shape[-1]
+    index = np.where(np.isnan(values), -1, np.arange(n))
+    index = np.maximum.accumulate(index, axis=-1)
+    first = np.argmax(~np.isnan(values), axis=-1)[..., None]
+    return np.take_along_axis(values, np.where(index < 0, first, index), axis=-1)
+
+
+def _unseen(reference: Categorical, current: Categorical) -> tuple[int, int, int]:
+    """Rows of the current side whose value the reference lacks, at least and at most, and all its present rows."""
+    outside = int(current.outside.sum())
+    present = int(current.counts.sum()) + outside
+    gone = int(
+        current.counts[reference.counts == 0].sum()
+    )  # of the vocabulary, but not in this slice's reference
+    if not reference.outside.any():
+        return gone + outside, gone + outside, present
+    known = set(reference.names.values)
+    named = dict(current.names.items())
+    familiar = sum(n for value, n in named.items() if value in known)
+    strange = sum(n for value, n in named.items() if value not in known) if reference.names.complete else 0
+    in_empty_buckets = int(current.outside[reference.outside == 0].sum())
+    return gone + max(strange, in_empty_buckets), gone + outside - familiar, present
+
+
+def _vanished(reference: Categorical, current: Categorical) -> tuple[int, int]:
+    """Values of the reference that the current side lacks, at least and at most."""
+    if not current.rows:
+        return 0, 0
+    gone = int(np.count_nonzero((reference.counts > 0) & (current.counts == 0)))
+    named = set(current.names.values)
+    unnamed = sum(value not in named for value in reference.names.values)
+    surely = unnamed if current.names.complete else 0
+    return gone + surely, gone + unnamed

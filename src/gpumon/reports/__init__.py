@@ -1,0 +1,1 @@
+"""Results, shown: terminal, page, notebook, files."""

@@ -1,0 +1,96 @@
+"""The report in a terminal: the verdict, then the columns, most important first."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from gpumon.reports import views
+from gpumon.reports.report import PRIMARY
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gpumon.reports.report import Report
+
+__all__ = ["MARKS", "show", "text"]
+
+MARKS = {"alert": ("▲", "bold red"), "warn": ("●", "yellow"), "ok": ("·", "green"), "no_data": ("○", "dim"), "error": ("✕", "bold red")}
+SHOWN = ("jensen_shannon", "psi", "kolmogorov_smirnov", "missing_rate")
+MOST = 30
+BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def text(report: Report, width: int = 120) -> str:
+    """The report as plain text."""
+    from rich.console import Console
+
+    sink = StringIO()
+    show(report, Console(file=sink, width=width, color_system=None, legacy_windows=False))
+    return sink.getvalue().rstrip()
+
+
+def show(report: Report, console: Console, *, most: int = MOST) -> None:
+    """Print the report; columns that are ok come after the others, and at most ``most`` are listed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    mark, style = MARKS[report.status]
+    console.print(Text(f"{mark} {views.sentence(report)}", style=style))
+    counts = views.summary(report)
+    console.print(
+        Text(
+            f"  {counts['rows_reference']:,} reference rows, {counts['rows_current']:,} current rows; "
+            + ", ".join(f"{counts[status]} {status.replace('_', ' ')}" for status in MARKS if counts[status]),
+            style="dim",
+        )
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column("column", overflow="ellipsis", max_width=28, no_wrap=True)
+    for heading in ("JS", "PSI", "KS", "missing"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reference → current", no_wrap=True)
+    table.add_column("what happened", overflow="fold", ratio=1)
+    whole = report.results.where(window=None, segment=None)
+    values = {(row.column, row.metric): row.value for row in whole if row.metric in SHOWN}
+    labels = list(report.columns)
+    for label in labels[:most]:
+        status = report.columns[label]
+        mark, style = MARKS[status]
+        cells = [_number(values.get((label, metric))) for metric in SHOWN]
+        drawn = views.column(report, label)
+        table.add_row(
+            Text(mark, style=style), Text(_printable(label), style=style if status != "ok" else ""), *cells,
+            Text(_spark(drawn)), Text(_printable(report.reason(label))),
+        )  # fmt: skip
+    console.print(table)
+    if len(labels) > most:
+        console.print(Text(f"  … and {len(labels) - most} more columns, {PRIMARY} falling", style="dim"))
+    for note in report.notes:
+        console.print(Text(f"  note: {_printable(note)}", style="dim"))
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value:  # noqa: PLR0124 (NaN)
+        return "–"
+    return f"{value:.3f}" if 0.0005 <= abs(value) < 1000 or value == 0 else f"{value:.1e}"
+
+
+def _spark(drawn: dict[str, object]) -> str:
+    """Two rows of blocks, reference and current, on one scale."""
+    histogram, categories = drawn["histogram"], drawn["categories"]
+    if isinstance(histogram, dict):
+        sides = [histogram["reference"], histogram["current"]]
+        sides = [[sum(side[i : i + 4]) for i in range(0, len(side), 4)] for side in sides]
+    elif isinstance(categories, list) and categories:
+        sides = [[row[i] for row in categories[:10]] for i in (1, 2)]
+    else:
+        return ""
+    top = max((max(side) for side in sides), default=0) or 1
+    return " → ".join("".join(BLOCKS[min(8, round(8 * x / top))] for x in side) for side in sides)
+
+
+def _printable(words: str) -> str:
+    """Text from data, without control characters that would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)

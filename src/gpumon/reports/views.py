@@ -1,0 +1,257 @@
+"""From a report to plain numbers and words: what every drawing shows, and the JSON document."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.errors import OptionError
+from gpumon.metrics.readings import units
+from gpumon.metrics.results import FIELDS, STATUSES
+from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.numeric import Numeric
+from gpumon.profiles.pairs import Pairs
+from gpumon.reports.report import PRIMARY
+from gpumon.statistics.association import correlation
+from gpumon.statistics.ecdf import boundaries, quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gpumon.metrics.readings import Unit
+    from gpumon.metrics.results import Result
+    from gpumon.reports.report import Report
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["column", "document", "page", "sentence", "summary"]
+
+BARS = 40
+POINTS = 64
+CATEGORIES = 20
+NEW = 10
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON values: docs/report.schema.json describes it."""
+    rows = [[_plain(value) for value in row] for row in report.results]
+    return {
+        "gpumon": "report",
+        "format": 1,
+        "status": report.status,
+        "sentence": sentence(report),
+        "facts": report.facts,
+        "notes": list(report.notes),
+        "columns": [{"column": label, "status": status} for label, status in report.columns.items()],
+        "fields": list(FIELDS),
+        "results": rows,
+    }
+
+
+def page(report: Report) -> dict[str, Any]:
+    """All that the HTML page shows."""
+    by_column: dict[str, list[Result]] = {}
+    for row in report.results.where(window=None, segment=None):
+        by_column.setdefault(row.column or "", []).append(row)
+    found = {unit.label: unit for unit in units(report.reference)}
+    return {
+        "title": "Drift scan",
+        "status": report.status,
+        "sentence": sentence(report),
+        "summary": summary(report),
+        "facts": [[name, text] for name, text in report.facts.items()],
+        "notes": list(report.notes),
+        "columns": [_column(report, found[label], by_column.get(label, [])) for label in report.columns],
+        "metric": PRIMARY,
+        "windows": _grid(report, "window"),
+        "segments": _grid(report, "segment"),
+        "correlations": _correlations(report),
+    }
+
+
+def column(report: Report, label: str) -> dict[str, Any]:
+    """What is drawn of one column."""
+    found = {unit.label: unit for unit in units(report.reference)}
+    if label not in found:
+        raise OptionError(f"there is no column {label!r} in this report: it has {', '.join(list(found)[:8])}")
+    return _column(report, found[label], list(report.results.where(column=label, window=None, segment=None)))
+
+
+def summary(report: Report) -> dict[str, int]:
+    """How many columns have each status, and the rows of both tables."""
+    statuses = list(report.columns.values())
+    return {
+        "columns": len(statuses),
+        **{status: statuses.count(status) for status in STATUSES},
+        "rows_reference": _rows(report.reference),
+        "rows_current": _rows(report.current),
+    }
+
+
+def sentence(report: Report) -> str:
+    """The verdict in one sentence."""
+    drifted, total = report.drifted, len(report.columns)
+    if not _rows(report.current):
+        return "The current table has no rows."
+    if not drifted:
+        return f"None of {total} columns drifted."
+    most = ", ".join(drifted[:3])
+    return f"{len(drifted)} of {total} columns drifted; {most} {'most' if len(drifted) > 3 else 'so'}.".replace(" so.", ".")
+
+
+def _rows(profile: Any) -> int:
+    return int(profile.state("", "rows").rows)
+
+
+def _plain(value: Any) -> Any:
+    """NaN and infinities are no JSON: null, and the largest number of that sign."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else math.copysign(1.7976931348623157e308, value)
+    return value
+
+
+def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
+    name, aspect = unit.column.name, unit.aspect
+    reference, current = report.reference.state(name, aspect), report.current.state(name, aspect)
+    score = next((row.value for row in rows if row.metric == PRIMARY), math.nan)
+    missing: list[Any] = next(([row.reference, row.value] for row in rows if row.metric == "missing_rate"), [None, None])
+    drawn: dict[str, Any] = {"histogram": None, "ecdf": None, "categories": None, "other": None, "new": [], "vanished": []}
+    if isinstance(reference, Numeric) and isinstance(current, Numeric):
+        drawn |= _numeric(reference, current)
+    elif isinstance(reference, Categorical) and isinstance(current, Categorical):
+        drawn |= _categorical(reference, current)
+    return {
+        "name": unit.label,
+        "kind": unit.column.kind.value if aspect == "values" else aspect,
+        "role": unit.column.role.value,
+        "status": report.columns[unit.label],
+        "score": _plain(score),
+        "reason": report.reason(unit.label),
+        "missing": [_plain(share) for share in missing],
+        **drawn,
+        "metrics": [
+            [
+                row.metric if row.metric != "quantile" else f"quantile {row.method.split(',')[0].removeprefix('level ')}",
+                *(_plain(x) for x in (row.value, row.lower, row.upper)),
+                row.unit,
+                *(_plain(x) for x in (row.reference, row.p_value, row.q_value, row.threshold)),
+                row.status,
+                row.method,
+            ]
+            for row in rows
+        ],
+    }
+
+
+def _numeric(reference: Numeric, current: Numeric) -> dict[str, Any]:
+    """Histogram on equal widths over the central range, and both distribution functions."""
+    low, high = _central_range(reference, current)
+    if not (np.isfinite([low, high]).all() and low < high):
+        return {}
+    edges = np.linspace(low, high, BARS + 1)
+    sides = [_distribution(state, edges) for state in (reference, current)]
+    shares = [np.diff(level) for level in sides]
+    below, above = [float(level[0]) for level in sides], [float(1 - level[-1]) for level in sides]
+    points = np.linspace(low, high, POINTS)
+    return {
+        "histogram": {
+            "edges": edges.tolist(),
+            "reference": np.maximum(shares[0], 0).tolist(),
+            "current": np.maximum(shares[1], 0).tolist(),
+            "below": below,
+            "above": [max(0.0, x) for x in above],
+        },
+        "ecdf": {
+            "x": points.tolist(),
+            "reference": _distribution(reference, points).tolist(),
+            "current": _distribution(current, points).tolist(),
+        },
+    }
+
+
+def _central_range(reference: Numeric, current: Numeric) -> tuple[float, float]:
+    """From the lower of both 0.5th percentiles to the higher of both 99.5th, a little wider."""
+    ends = []
+    for state in (reference, current):
+        if state.moments[0]:
+            found = [float(quantile(state.counts, state.edges, state.extremes, level).value) for level in (0.005, 0.995)]
+            ends.append([end for end in found if math.isfinite(end)])
+    flat = [end for pair in ends for end in pair]
+    if not flat:
+        return math.nan, math.nan
+    low, high = min(flat), max(flat)
+    pad = 0.02 * (high - low) or max(abs(low) * 1e-3, 0.5)
+    return low - pad, high + pad
+
+
+def _distribution(state: Numeric, points: Floats) -> Floats:
+    """The distribution function at ``points``: linear inside a cell, as a step at values of their own."""
+    counts = state.counts[:-2]
+    if not counts.sum():
+        return np.zeros(points.size)
+    known = np.where(np.isfinite(state.extremes), state.extremes, np.nan)
+    level = np.cumsum(counts) / counts.sum()
+    return np.interp(points, boundaries(state.edges, known), level[:-1], left=0.0, right=1.0)
+
+
+def _categorical(reference: Categorical, current: Categorical) -> dict[str, Any]:
+    rows, now_rows = max(1, reference.rows), max(1, current.rows)
+    before, now = reference.counts / rows, current.counts / now_rows
+    top = np.argsort(-np.maximum(before, now), kind="stable")[:CATEGORIES]
+    others = np.ones(before.size, np.bool_)
+    others[top] = False
+    known = set(reference.names.values)
+    new = [[name, n] for name, n in current.names.items() if name not in known]
+    gone = np.flatnonzero((reference.counts > 0) & (current.counts == 0))
+    return {
+        "categories": [[reference.vocabulary[i], float(before[i]), float(now[i])] for i in top.tolist()],
+        "other": [
+            float(before[others].sum() + reference.outside.sum() / rows),
+            float(now[others].sum() + current.outside.sum() / now_rows),
+        ],
+        "new": new[:NEW],
+        "vanished": [reference.vocabulary[i] for i in gone[:NEW].tolist()],
+    }
+
+
+def _grid(report: Report, by: str) -> dict[str, Any] | None:
+    """The primary metric by column and window, or by column and segment."""
+    labels = report.current.windows if by == "window" else report.current.segments
+    if not labels:
+        return None
+    other = "segment" if by == "window" else "window"
+    results = report.results.where(metric=PRIMARY, **{other: None})
+    columns = [label for label in report.columns if (results["column"] == label).any()]
+    at_row = {label: i for i, label in enumerate(columns)}
+    at_column = {label: i for i, label in enumerate(labels)}
+    values: list[list[float | None]] = [[None] * len(labels) for _ in columns]
+    statuses = [["no_data"] * len(labels) for _ in columns]
+    for row in results:
+        place = row.window if by == "window" else row.segment
+        if place is not None and row.column in at_row:
+            i, j = at_row[row.column], at_column[place]
+            values[i][j], statuses[i][j] = _plain(row.value), row.status
+    rows = [
+        int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined, arg-type]
+        for label in labels
+    ]
+    return {"labels": labels, "columns": columns, "values": values, "status": statuses, "rows": rows}
+
+
+def _correlations(report: Report) -> dict[str, Any] | None:
+    sides = [profile.plan.get(("", "pearson")) and profile.state("", "pearson") for profile in (report.reference, report.current)]
+    if not all(isinstance(state, Pairs) and state.n.any() for state in sides):
+        return None
+    found = [correlation(state.n, state.sums, state.squares, state.products) for state in sides if isinstance(state, Pairs)]
+    names = sides[0].columns  # type: ignore[union-attr]
+    most = [i for i, name in enumerate(names) if name in set(list(report.columns)[:60])]
+    return {
+        "columns": [names[i] for i in most],
+        "method": "pearson",
+        **{
+            side: [[_plain(float(x)) for x in row] for row in matrix[np.ix_(most, most)]]
+            for side, matrix in zip(("reference", "current"), found, strict=True)
+        },
+    }

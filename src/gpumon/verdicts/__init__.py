@@ -1,0 +1,1 @@
+"""From measured effects to verdicts: thresholds, status, reasons in words."""

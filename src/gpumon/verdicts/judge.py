@@ -1,0 +1,196 @@
+"""Status, q-value, threshold and reason of every result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.metrics.readings import units
+from gpumon.metrics.results import Results
+from gpumon.profiles.profile import Key
+from gpumon.statistics.significance import benjamini_hochberg
+from gpumon.verdicts.calibrate import from_history, key
+from gpumon.verdicts.reasons import in_words, percent
+from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gpumon.metrics import Metric
+    from gpumon.metrics.measure import Measured
+    from gpumon.profiles.profile import Profile
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["judge", "worst"]
+
+SEVERITY = {"ok": 0, "no_data": 1, "warn": 2, "error": 3, "alert": 4}
+
+
+def worst(statuses: Any) -> str:
+    """The gravest of some statuses; "no_data" if there are none."""
+    return max(statuses, key=SEVERITY.__getitem__, default="no_data")
+
+
+def judge(
+    measured: Measured,
+    metrics: tuple[Metric, ...],
+    thresholds: Thresholds,
+    reference: Profile,
+    current: Profile,
+) -> Results:
+    """The results with their verdicts, and with the shares of columns that drifted.
+
+    alert: the effect is above the alert threshold and its q-value, over all columns of the same metric and slice, is
+    under 0.05; warn likewise; else ok. Both profiles carry their totals.
+    """
+    results = measured.results
+    level = thresholds.level(metrics)
+    history = from_history(reference, metrics, level) if thresholds.name == "calibrated" else {}
+    results["q_value"][:] = _q_values(results)
+    warn, alert = _limits(measured, metrics, thresholds, history)
+    results["threshold"][:] = alert
+    _set_volume(results, metrics, reference)
+    real = np.isnan(results["q_value"]) | (results["q_value"] < SIGNIFICANCE)
+    with np.errstate(invalid="ignore"):
+        status = results["status"]
+        status[real & (measured.effect > warn)] = "warn"
+        status[real & (measured.effect > alert)] = "alert"
+    _explain(results, measured, reference, current)
+    return results + _shares(results, metrics)
+
+
+def _q_values(results: Results) -> Floats:
+    """Benjamini–Hochberg over the columns of each metric, window and segment."""
+    q = np.full(len(results), np.nan)
+    tested = np.flatnonzero(~np.isnan(results["p_value"]))
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    names = [results[name] for name in ("metric", "method", "window", "segment")]
+    for i in tested.tolist():
+        groups.setdefault(tuple(array[i] for array in names), []).append(i)
+    for members in groups.values():
+        q[members] = benjamini_hochberg(results["p_value"][members])
+    return q
+
+
+def _limits(
+    measured: Measured, metrics: tuple[Metric, ...], thresholds: Thresholds, history: dict[Any, float]
+) -> tuple[Floats, Floats]:
+    """(warn, alert) of every row, NaN where it is not judged."""
+    results = measured.results
+    warn, alert = np.full(len(results), np.nan), np.full(len(results), np.nan)
+    for metric in metrics:
+        rows = np.flatnonzero(
+            (results["metric"] == metric.name) & (results["id"] == metric.id) & ~np.isnan(measured.effect)
+        )
+        if metric.alert is None or rows.size == 0:
+            continue
+        fixed = thresholds.fixed(metric)
+        if fixed is not None:
+            warn[rows], alert[rows] = fixed
+            continue
+        noise = np.nan_to_num(measured.noise[rows], nan=0.0)
+        if history:
+            windowed = [i for i in range(rows.size) if results["window"][rows[i]] is not None]
+            for i in windowed:
+                noise[i] = history.get(key(results, int(rows[i])), noise[i])
+        warn[rows] = np.maximum(noise, metric.alert if metric.warn is None else metric.warn)
+        alert[rows] = np.maximum(noise, metric.alert)
+    return warn, alert
+
+
+def _set_volume(results: Results, metrics: tuple[Metric, ...], reference: Profile) -> None:
+    """Rows of a window against the reference's windows: alert outside the median ± 3 robust standard deviations."""
+    windows = reference.windows
+    named = [metric for metric in metrics if "rows" in metric.reads]
+    if not named or len(windows) < 8:
+        return
+    for segment in {None, *reference.segments}:
+        history = np.array([_rows(reference, window, segment) for window in windows], np.float64)
+        middle = float(np.median(history))
+        reach = 3 * 1.4826 * float(np.median(np.abs(history - middle)))
+        mine = np.flatnonzero((results["id"] == named[0].id) & (results["segment"] == segment))
+        for i in (j for j in mine.tolist() if results["window"][j] is not None):
+            results["reference"][i] = middle
+            results["threshold"][i] = reach
+            results["method"][i] = "median ± 3 MAD·1.4826 of the reference's windows"
+            if abs(results["value"][i] - middle) > max(reach, 1.0):
+                results["status"][i] = "alert"
+                results["reason"][i] = (
+                    f"{results['value'][i]:,.0f} rows where {middle:,.0f} ± {reach:,.0f} are usual"
+                )
+
+
+def _rows(profile: Profile, window: str, segment: str | None) -> int:
+    state: Any = profile.states.get(Key(window, segment, "", "rows"))
+    return 0 if state is None else int(state.rows)
+
+
+def _explain(results: Results, measured: Measured, reference: Profile, current: Profile) -> None:
+    """Reasons of the rows that are not ok: for the whole table what happened to the column, else the numbers."""
+    found = {unit.label: unit for unit in units(reference)}
+    words: dict[tuple[str, str | None], str] = {}
+    segments = set(reference.segments)
+    for i in np.flatnonzero((results["status"] == "warn") | (results["status"] == "alert")).tolist():
+        if results["reason"][i]:
+            continue
+        column, window, segment = (results[name][i] for name in ("column", "window", "segment"))
+        numbers = f"{measured.effect[i]:.3g} is above {results['threshold'][i]:.3g}"
+        if results["status"][i] == "warn":
+            numbers = f"{measured.effect[i]:.3g} is near {results['threshold'][i]:.3g}"
+        if window is None and column in found:
+            if (column, segment) not in words:
+                unit = found[column]
+                at = {"window": None, "segment": segment}
+                before = reference.state(
+                    unit.column.name, unit.aspect, segment=segment if segment in segments else None
+                )
+                words[column, segment] = in_words(before, current.state(unit.column.name, unit.aspect, **at))
+            numbers = f"{words[column, segment]} ({numbers})"
+        results["reason"][i] = numbers
+
+
+def _shares(results: Results, metrics: tuple[Metric, ...]) -> Results:
+    """DD-09 and DI-06: for each slice, the share of columns that drifted."""
+    wanted = [metric for metric in metrics if "verdicts" in metric.reads]
+    judged = {metric.name for metric in metrics if metric.judged and "pairs" not in metric.reads}
+    about = np.array([name in judged for name in results["metric"]], np.bool_)
+    rows = np.flatnonzero(about & ~np.isnan(results["threshold"]))
+    slices: dict[tuple[Any, Any], dict[str, list[int]]] = {}
+    for i in rows.tolist():
+        at = results["window"][i], results["segment"][i]
+        slices.setdefault(at, {}).setdefault(results["column"][i], []).append(i)
+    parts = []
+    for metric in wanted:
+        for (window, segment), columns in slices.items():
+            verdicts = np.array([_verdict(results, members, metric.method) for members in columns.values()])
+            value = metric.formula(verdicts)
+            status = "alert" if metric.alert is not None and value > metric.alert else "ok"
+            parts.append(
+                {
+                    "metric": metric.name,
+                    "id": metric.id,
+                    "family": metric.family,
+                    "window": window,
+                    "segment": segment,
+                    "value": np.array([value]),
+                    "lower": value,
+                    "upper": value,
+                    "unit": metric.unit,
+                    "n": len(columns),
+                    "threshold": np.nan if metric.alert is None else metric.alert,
+                    "status": status,
+                    "method": metric.method,
+                    "reason": "" if status == "ok" else f"{percent(float(value))} of the columns drifted",
+                }
+            )
+    return Results.of(parts)
+
+
+def _verdict(results: Results, members: list[int], method: str) -> bool:
+    """Whether a column drifted by its verdicts, or by its smallest q-value."""
+    if method.startswith("q"):
+        q = results["q_value"][members]
+        return bool((q[~np.isnan(q)] < SIGNIFICANCE).any())
+    return worst(results["status"][members]) in {"warn", "alert"}

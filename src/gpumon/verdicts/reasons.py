@@ -1,0 +1,112 @@
+"""What happened to a column, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.numeric import Numeric
+
+if TYPE_CHECKING:
+    from gpumon.profiles.state import State
+
+__all__ = ["in_words", "percent"]
+
+NOTABLE = 0.02  # a change of a share that is worth a word
+
+
+def percent(share: float) -> str:
+    """A share as people read it.
+
+    >>> percent(0.1234), percent(0.00012), percent(0.034), percent(0.9999)
+    ('12 %', '0.012 %', '3.4 %', '99.99 %')
+    """
+    if share in {0, 1}:
+        return f"{share:.0%}".replace("%", " %")
+    digits = max(0, 1 - int(np.floor(np.log10(100 * min(share, 1 - share) if share > 0.99 else 100 * share))))
+    return f"{100 * share:.{min(digits, 6)}f} %"
+
+
+def in_words(reference: State, current: State) -> str:
+    """The one or two most telling facts about what moved between two states of a column."""
+    facts: list[str] = []
+    if isinstance(reference, Numeric) and isinstance(current, Numeric):
+        facts = _numeric(reference, current)
+    elif isinstance(reference, Categorical) and isinstance(current, Categorical):
+        facts = _categorical(reference, current)
+    return "; ".join(facts[:3])
+
+
+def _numeric(reference: Numeric, current: Numeric) -> list[str]:
+    facts = []
+    (n, mean, m2), (m, now, now2) = reference.moments, current.moments
+    if n > 1 and m > 1:
+        std = float(np.sqrt(m2 / (n - 1)))
+        shift = (now - mean) / std if std > 0 else 0.0
+        if std == 0 and now != mean:
+            facts.append(f"was always {mean:.6g}, is now {now:.6g} on average")
+        elif abs(shift) >= 0.05:
+            facts.append(f"moved {'up' if shift > 0 else 'down'} by {abs(shift):.2f} std")
+        spread = float(np.sqrt(now2 / (m - 1))) / std if std > 0 else 1.0
+        if not 0.8 <= spread <= 1.25:
+            facts.append(f"spread is {spread:.2g} times what it was")
+    facts += _tails(reference, current)
+    return [*facts, *_missing(_missing_share(reference.counts), _missing_share(current.counts))] or [
+        "the shape changed while mean and spread stayed"
+    ]
+
+
+def _tails(reference: Numeric, current: Numeric) -> list[str]:
+    """The larger change of the shares beyond the reference's 1st and 99th percentile."""
+    before, now = reference.counts[:-2], current.counts[:-2]
+    if not before.sum() or not now.sum():
+        return []
+    level = np.cumsum(before) / before.sum()
+    top = int(np.searchsorted(level, 0.99)) + 1  # cells wholly above the 99th percentile
+    bottom = int(np.searchsorted(level, 0.01))
+    found = []
+    for cells, words in (
+        (slice(top, None), "above the reference's 99th"),
+        (slice(None, bottom), "below the reference's 1st"),
+    ):
+        was, is_now = before[cells].sum() / before.sum(), now[cells].sum() / now.sum()
+        if is_now > 2 * was and is_now - was > 0.005:
+            found.append((is_now - was, f"{percent(float(is_now))} of rows are now {words} percentile"))
+    return [max(found)[1]] if found else []
+
+
+def _missing_share(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
+    return float(counts[-2:].sum() / max(1, counts.sum()))
+
+
+def _missing(before: float, now: float) -> list[str]:
+    if abs(now - before) < 0.005:
+        return []
+    return [f"missing {'rose' if now > before else 'fell'} from {percent(before)} to {percent(now)}"]
+
+
+def _categorical(reference: Categorical, current: Categorical) -> list[str]:
+    facts = []
+    rows, now_rows = max(1, reference.rows), max(1, current.rows)
+    if reference.counts.size:
+        before, now = reference.counts / rows, current.counts / now_rows
+        i = int(np.argmax(np.abs(now - before)))
+        if abs(now[i] - before[i]) >= NOTABLE / 4:
+            verb = "rose" if now[i] > before[i] else "fell"
+            facts.append(
+                f"{_quoted(reference.vocabulary[i])} {verb} from {percent(before[i])} to {percent(now[i])}"
+            )
+    if current.outside.any() and not reference.outside.any():
+        names = [_quoted(name) for name, _ in current.names.items()[:3]]
+        new = f" ({', '.join(names)}{', …' if len(current.names.values) > 3 else ''})" if names else ""
+        facts.append(
+            f"{percent(float(current.outside.sum() / now_rows))} of rows have values that the reference lacks{new}"
+        )
+    missing = _missing(float(reference.missing / rows), float(current.missing / now_rows))
+    return [*facts, *missing] or ["many categories moved a little"]
+
+
+def _quoted(name: str) -> str:
+    return f"“{name[:40]}{'…' if len(name) > 40 else ''}”"
