@@ -1,7 +1,7 @@
 """Machine learning model monitoring that runs on GPUs: one pass, one mergeable profile, every metric.
 
-    report = gpumon.scan(current, reference)     # which columns moved, by how much, how sure that is
-    profile = gpumon.profile(table)              # what a table leaves behind: small, exact, mergeable
+report = gpumon.scan(current, reference)     # which columns moved, by how much, how sure that is
+profile = gpumon.profile(table)              # what a table leaves behind: small, exact, mergeable
 """
 
 from __future__ import annotations

@@ -90,11 +90,15 @@ def scan(
     options: dict[str, Any] = {
         "timestamp": timestamp, "every": every, "by": by, "backend": backend, "engine": engine, "progress": progress,
     }  # fmt: skip
-    before = _profile(reference, "reference", columns=columns, roles=roles, pairs=pairs, exact=exact, **options)
+    before = _profile(
+        reference, "reference", columns=columns, roles=roles, pairs=pairs, exact=exact, **options
+    )
     counted = time.perf_counter()
     now = _profile(current, "current", columns=columns, roles=roles, like=before, **options)
     if not before.rows:
-        raise InputError(f"{before.facts.get('name', 'the reference')} has no rows: there is nothing to compare with")
+        raise InputError(
+            f"{before.facts.get('name', 'the reference')} has no rows: there is nothing to compare with"
+        )
     done = time.perf_counter()
     before, now = with_totals(before), with_totals(now)
     measured = measure(before, now, wanted, level=limits.level(wanted))
@@ -176,14 +180,19 @@ def _profile(
     if isinstance(source, Profile) or _is_profile(source):
         return _saved(source if isinstance(source, Profile) else Profile.load(source), like, columns)
     kernels = select(backend)
-    table = open_table(source, name=None if isinstance(source, str) else f"the {what}" if what == "table" else f"the {what} table")
+    table = open_table(
+        source,
+        name=None if isinstance(source, str) else f"the {what}" if what == "table" else f"the {what} table",
+    )
     slicing = Slicing(timestamp, every, (by,) if isinstance(by, str) else tuple(by or ()))
     notes: list[str] = []
     if like is None:
         if table.nbytes() is not None and (table.nbytes() or 0) <= IN_MEMORY:
             table = table.load(_wanted(table, columns, slicing))
         sample = table.sample(_wanted(table, columns, slicing))
-        schema = infer(sample, columns=columns, roles=roles, timestamp=timestamp, without=table.skipped, name=table.name)
+        schema = infer(
+            sample, columns=columns, roles=roles, timestamp=timestamp, without=table.skipped, name=table.name
+        )
         empty = plan(schema, sample, pairs=pairs, exact=exact)
         notes += [f"{table.name}: column {it.name} was left out ({it.why})" for it in schema.skipped]
     else:
@@ -195,7 +204,9 @@ def _profile(
     there = set(table.schema.names)
     for name in slicing.columns:
         if name not in there:
-            raise SchemaError(f"{table.name} has no column {name!r}: it has {', '.join(list(table.schema.names)[:8])}")
+            raise SchemaError(
+                f"{table.name} has no column {name!r}: it has {', '.join(list(table.schema.names)[:8])}"
+            )
     names = list(dict.fromkeys([*(c.name for c in empty.schema if c.name in there), *slicing.columns]))
     tick = (lambda _: None) if progress is None else _ticker(progress, what, table.rows)
     counted = local.run(table, names, Counter(empty, slicing, kernels), progress=tick)
@@ -212,7 +223,9 @@ def _wanted(table: Table, columns: Sequence[str] | None, slicing: Any) -> list[s
 
 def _is_profile(source: Any) -> bool:
     """Whether a path names a saved profile."""
-    return isinstance(source, str) and source.endswith(".gpumon") or getattr(source, "suffix", "") == ".gpumon"
+    return (
+        (isinstance(source, str) and source.endswith(".gpumon")) or getattr(source, "suffix", "") == ".gpumon"
+    )
 
 
 def _saved(saved: Profile, like: Profile | None, columns: Sequence[str] | None) -> Profile:
@@ -222,7 +235,9 @@ def _saved(saved: Profile, like: Profile | None, columns: Sequence[str] | None) 
     if columns is not None:
         missing = [name for name in columns if name not in saved.schema]
         if missing:
-            raise SchemaError(f"the profile has no column {missing[0]!r}: it has {', '.join(saved.columns[:8])}")
+            raise SchemaError(
+                f"the profile has no column {missing[0]!r}: it has {', '.join(saved.columns[:8])}"
+            )
     return saved
 
 
@@ -238,7 +253,9 @@ def _differences(name: str, differences: Any, columns: Sequence[str] | None, sli
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
-    return f"{'column' if len(names) == 1 else 'columns'} {shown}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{'column' if len(names) == 1 else 'columns'} {shown}" + (
+        f" and {len(names) - 5} more" if len(names) > 5 else ""
+    )
 
 
 def _rounded(counted: Profile, name: str) -> list[str]:
@@ -254,10 +271,15 @@ def _rounded(counted: Profile, name: str) -> list[str]:
         and max(abs(state.extremes[0]), abs(state.extremes[1])) > BEYOND_FLOAT
         and state.moments[0]
     }
-    return [f"{name}: {column} holds integers beyond 2^53, counted as the nearest float64" for column in sorted(large)]
+    return [
+        f"{name}: {column} holds integers beyond 2^53, counted as the nearest float64"
+        for column in sorted(large)
+    ]
 
 
-def _ticker(progress: Callable[[str, int, int | None], None], what: str, rows: int | None) -> Callable[[int], None]:
+def _ticker(
+    progress: Callable[[str, int, int | None], None], what: str, rows: int | None
+) -> Callable[[int], None]:
     done = 0
 
     def tick(n: int) -> None:

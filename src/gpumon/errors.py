@@ -13,7 +13,15 @@ Each message is one line: what is wrong, where, and how to mend it. The command 
 
 from __future__ import annotations
 
-__all__ = ["BackendError", "GpumonError", "InputError", "MergeError", "OptionError", "ProfileError", "SchemaError"]
+__all__ = [
+    "BackendError",
+    "GpumonError",
+    "InputError",
+    "MergeError",
+    "OptionError",
+    "ProfileError",
+    "SchemaError",
+]
 
 
 class GpumonError(Exception):

@@ -368,3 +368,8 @@ def _scores(values, limits, first, linear, origin, scale, shift, base, table, ou
             value = np.float64(block[i])
             cell = _cell(value, pieces[i], limits, first)
             out[start + i] = table[cell] if value == value else np.nan
+
+
+def cache_folder() -> str:
+    """Where the compiled functions are kept between starts."""
+    return str(_numeric.stats.cache_path)

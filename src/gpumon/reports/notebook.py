@@ -29,6 +29,10 @@ def html(report: Report) -> str:
             f"<td style='text-align:left'>{escape(drawn['reason'])}</td></tr>"
         )
     more = len(report.columns) - MOST
-    rest = f"<p>… and {more} more columns: <code>report.to_pandas()</code> has all results.</p>" if more > 0 else ""
+    rest = (
+        f"<p>… and {more} more columns: <code>report.to_pandas()</code> has all results.</p>"
+        if more > 0
+        else ""
+    )
     head = "<tr><th>status</th><th>column</th><th>Jensen–Shannon</th><th>reference, current</th><th>what happened</th></tr>"
     return f"<p><b>{escape(views.sentence(report))}</b></p><table>{head}{''.join(rows)}</table>{rest}"

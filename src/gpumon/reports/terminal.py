@@ -11,11 +11,18 @@ from gpumon.reports.report import PRIMARY
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
 
 __all__ = ["MARKS", "show", "text"]
 
-MARKS = {"alert": ("▲", "bold red"), "warn": ("●", "yellow"), "ok": ("·", "green"), "no_data": ("○", "dim"), "error": ("✕", "bold red")}
+MARKS = {
+    "alert": ("▲", "bold red"),
+    "warn": ("●", "yellow"),
+    "ok": ("·", "green"),
+    "no_data": ("○", "dim"),
+    "error": ("✕", "bold red"),
+}
 SHOWN = ("jensen_shannon", "psi", "kolmogorov_smirnov", "missing_rate")
 MOST = 30
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -94,3 +101,55 @@ def _spark(drawn: dict[str, object]) -> str:
 def _printable(words: str) -> str:
     """Text from data, without control characters that would move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+
+
+def show_profile(profile: Profile, console: Console) -> None:
+    """Print what a profile holds, one line a column."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from gpumon.metrics import chosen
+    from gpumon.metrics.measure import measure, with_totals
+
+    names = ("count", "missing_rate", "distinct_count", "mean", "std", "min", "max")
+    whole = with_totals(profile)
+    rows = measure(whole, whole, chosen(names)).results.where(window=None, segment=None)
+    values = {(row.column, row.metric): row.value for row in rows}
+    console.print(Text(repr(profile), style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("column", "kind", "role", *names):
+        table.add_column(heading, justify="left" if heading in {"column", "kind", "role"} else "right")
+    for column in profile.schema:
+        cells = [_short(values.get((column.name, name))) for name in names]
+        table.add_row(Text(_printable(column.name)), column.kind.value, column.role.value, *cells)
+    console.print(table)
+
+
+def show_document(path: str, console: Console) -> str:
+    """Print a report that was saved as JSON; returns its status. InputError if it is none."""
+    import json
+    from pathlib import Path
+
+    from rich.text import Text
+
+    from gpumon.errors import InputError
+
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        status, sentence = document["status"], document["sentence"]
+        columns = [(item["column"], item["status"]) for item in document["columns"]]
+        mark, style = MARKS[status]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a report of gpumon: write one with gpumon scan --json") from error
+    console.print(Text(f"{mark} {_printable(sentence)}", style=style))
+    for label, verdict in columns:
+        if verdict != "ok":
+            mark, style = MARKS[verdict]
+            console.print(Text(f"  {mark} {_printable(label)}: {verdict.replace('_', ' ')}", style=style))
+    return str(status)
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:,.4g}" if abs(value) < 1e6 else f"{value:.3e}"  # noqa: PLR0124

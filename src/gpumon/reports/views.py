@@ -98,7 +98,11 @@ def sentence(report: Report) -> str:
     if not drifted:
         return f"None of {total} columns drifted."
     most = ", ".join(drifted[:3])
-    return f"{len(drifted)} of {total} columns drifted; {most} {'most' if len(drifted) > 3 else 'so'}.".replace(" so.", ".")
+    return (
+        f"{len(drifted)} of {total} columns drifted; {most} {'most' if len(drifted) > 3 else 'so'}.".replace(
+            " so.", "."
+        )
+    )
 
 
 def _rows(profile: Any) -> int:
@@ -116,8 +120,17 @@ def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
     name, aspect = unit.column.name, unit.aspect
     reference, current = report.reference.state(name, aspect), report.current.state(name, aspect)
     score = next((row.value for row in rows if row.metric == PRIMARY), math.nan)
-    missing: list[Any] = next(([row.reference, row.value] for row in rows if row.metric == "missing_rate"), [None, None])
-    drawn: dict[str, Any] = {"histogram": None, "ecdf": None, "categories": None, "other": None, "new": [], "vanished": []}
+    missing: list[Any] = next(
+        ([row.reference, row.value] for row in rows if row.metric == "missing_rate"), [None, None]
+    )
+    drawn: dict[str, Any] = {
+        "histogram": None,
+        "ecdf": None,
+        "categories": None,
+        "other": None,
+        "new": [],
+        "vanished": [],
+    }
     if isinstance(reference, Numeric) and isinstance(current, Numeric):
         drawn |= _numeric(reference, current)
     elif isinstance(reference, Categorical) and isinstance(current, Categorical):
@@ -133,7 +146,9 @@ def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
         **drawn,
         "metrics": [
             [
-                row.metric if row.metric != "quantile" else f"quantile {row.method.split(',')[0].removeprefix('level ')}",
+                row.metric
+                if row.metric != "quantile"
+                else f"quantile {row.method.split(',')[0].removeprefix('level ')}",
                 *(_plain(x) for x in (row.value, row.lower, row.upper)),
                 row.unit,
                 *(_plain(x) for x in (row.reference, row.p_value, row.q_value, row.threshold)),
@@ -176,7 +191,10 @@ def _central_range(reference: Numeric, current: Numeric) -> tuple[float, float]:
     ends = []
     for state in (reference, current):
         if state.moments[0]:
-            found = [float(quantile(state.counts, state.edges, state.extremes, level).value) for level in (0.005, 0.995)]
+            found = [
+                float(quantile(state.counts, state.edges, state.extremes, level).value)
+                for level in (0.005, 0.995)
+            ]
             ends.append([end for end in found if math.isfinite(end)])
     flat = [end for pair in ends for end in pair]
     if not flat:
@@ -241,10 +259,17 @@ def _grid(report: Report, by: str) -> dict[str, Any] | None:
 
 
 def _correlations(report: Report) -> dict[str, Any] | None:
-    sides = [profile.plan.get(("", "pearson")) and profile.state("", "pearson") for profile in (report.reference, report.current)]
+    sides = [
+        profile.plan.get(("", "pearson")) and profile.state("", "pearson")
+        for profile in (report.reference, report.current)
+    ]
     if not all(isinstance(state, Pairs) and state.n.any() for state in sides):
         return None
-    found = [correlation(state.n, state.sums, state.squares, state.products) for state in sides if isinstance(state, Pairs)]
+    found = [
+        correlation(state.n, state.sums, state.squares, state.products)
+        for state in sides
+        if isinstance(state, Pairs)
+    ]
     names = sides[0].columns  # type: ignore[union-attr]
     most = [i for i, name in enumerate(names) if name in set(list(report.columns)[:60])]
     return {

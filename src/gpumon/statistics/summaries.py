@@ -109,7 +109,7 @@ def distinct_count(registers: NDArray[np.uint8]) -> Bounds:
 
     ``lower`` and ``upper`` are ± 3 standard errors of 1.04 / √registers (4.9 % in all with 4,096 registers): a
     range of about 99.7 % confidence, not a certain one, save that there are at least as many values as filled
-    registers. Up to some hundred values the estimate is right to about one part in a hundred.
+    registers. Up to some hundred values the error is nearer one part in a hundred.
     Source: Ertl (2017), arXiv 1702.01284, algorithm 6 (improved raw estimator: no bias tables, no switching).
 
     >>> distinct_count(np.array([1] + [0] * 4095, np.uint8)).value.round(3)

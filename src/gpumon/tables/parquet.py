@@ -49,7 +49,10 @@ class ParquetTable(Table):
         self.name = name
         self.schema = _common_schema(files, schemas)
         self.skipped = skipped(schemas[0])
-        self._files = [(file, footer, _sizes(footer)) for file, footer in zip(files, footers, strict=True)]
+        sizes = [[int(f.row_group(i).num_rows) for i in range(f.num_row_groups)] for f in footers]
+        self._files: list[tuple[File, pq.FileMetaData, list[int]]] = list(
+            zip(files, footers, sizes, strict=True)
+        )
 
     @property
     def rows(self) -> int:
@@ -58,7 +61,7 @@ class ParquetTable(Table):
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
         """About how many bytes ``columns`` take when decoded."""
-        return round(self.rows * self._row_bytes(self.chosen(columns)))
+        return self.rows * self._row_bytes(self.chosen(columns))
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[RowGroups]:
         """Neighbouring row groups, of one file or several, up to 1,048,576 rows or 256 MiB; a larger one is alone."""
@@ -90,15 +93,13 @@ class ParquetTable(Table):
     def _row_bytes(self, schema: pa.Schema) -> int:
         """About the bytes of a decoded row: widths, and for strings what the first row group takes."""
         words = {f.name for f in schema if f.type == WORDS}
-        fixed = sum(f.type.bit_width / 8 for f in schema if f.name not in words)
-        first = next((footer.row_group(0) for _, footer, sizes in self._files if sum(sizes)), None)
+        fixed = sum(f.type.bit_width / 8 for f in schema if f.type not in (WORDS, pa.string()))
+        first = next((footer.row_group(0) for _, footer, sizes in self._files if sizes and sizes[0]), None)
         if first is None:
             return math.ceil(fixed)
         chunks = (first.column(i) for i in range(first.num_columns))
-        stored = sum(
-            max(4, c.total_uncompressed_size / first.num_rows) for c in chunks if c.path_in_schema in words
-        )
-        return math.ceil(fixed + stored)
+        stored = (c.total_uncompressed_size / first.num_rows for c in chunks if c.path_in_schema in words)
+        return math.ceil(fixed + sum(max(4, one) for one in stored))
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,3 @@ def _merged(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
         Piece(g[0].file, tuple(i for p in g for i in p.row_groups), sum(p.rows for p in g), g[0].footer)
         for g in same
     )
-
-
-def _sizes(footer: pq.FileMetaData) -> list[int]:
-    return [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]

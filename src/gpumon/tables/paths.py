@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from gpumon.errors import InputError
+from gpumon.errors import GpumonError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,39 +47,37 @@ def find(source: str) -> tuple[str, list[File]]:
     with reading(source):
         try:
             fs, root = fsspec.core.url_to_fs(source)
-        except ImportError as error:
-            raise InputError(f"{source}: {error}") from error
-        except ValueError as error:
-            raise InputError(f"{source}: {error}; a path or a URL that fsspec knows is needed") from error
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"{source}: {error}; accepted are a local path and a URL that fsspec can open"
+            ) from error
+        local = "file" in fs.protocol
         if fs.isfile(root):
-            files = [File(source, fs.size(root))]
-            return _format_of(source) or _format_by_content(source), files
+            file = File(root if local else source, fs.size(root))
+            return _format_by_name(root) or _format_by_content(file.path), [file]
         if fs.isdir(root):
-            found, fixed = fs.find(root, detail=True), root
+            found, above = fs.find(root, detail=True, **({"on_error": "raise"} if local else {})), root
         elif any(sign in root for sign in "*?["):
-            found, fixed = fs.glob(root, detail=True), re.split(r"[^/]*[*?\[]", root, maxsplit=1)[0]
+            found, above = fs.glob(root, detail=True), re.split(r"[^/]*[*?\[]", root, maxsplit=1)[0]
         else:
             raise FileNotFoundError(source)
 
-    local = "file" in fs.protocol
-    files: list[File] = []
-    formats: dict[str, str] = {}
+    files: dict[str, list[File]] = {}
     for path, about in sorted(found.items()):
-        below = PurePosixPath(path.removeprefix(fixed).lstrip("/"))
-        known = _format_of(path)
-        if known and about["type"] == "file" and not any(p[0] in "._" and "=" not in p for p in below.parts):
-            formats.setdefault(known, path)
-            files.append(
-                File(path if local else fs.unstrip_protocol(path), about["size"], _hive(below.parent))
-            )
-    if not files:
-        endings = ", ".join(ending for endings in FORMATS.values() for ending in endings)
-        raise InputError(f"{source}: no file found whose name ends in {endings}; check the path")
-    if len(formats) > 1:
+        below = PurePosixPath(path.removeprefix(above).lstrip("/"))
+        hidden = any(part[0] in "._" and "=" not in part for part in below.parts)
+        if about["type"] == "file" and not hidden and (kind := _format_by_name(path)):
+            file = File(path if local else fs.unstrip_protocol(path), about["size"], _hive(below.parent))
+            files.setdefault(kind, []).append(file)
+    if len(files) > 1:
+        mixed = " and ".join(some[0].path for some in files.values())
         raise InputError(
-            f"{source} mixes formats: {', '.join(formats.values())}; name one with a glob such as *.parquet"
+            f"{source} mixes formats, {mixed} for instance; name one with a glob such as *.parquet"
         )
-    return next(iter(formats)), files
+    for kind, some in files.items():
+        return kind, some
+    endings = ", ".join(ending for endings in FORMATS.values() for ending in endings)
+    raise InputError(f"{source}: there is no file whose name ends in {endings}; check the path")
 
 
 def opened(path: str) -> pa.NativeFile:
@@ -96,9 +94,11 @@ def reading(path: str, what: str = "") -> Iterator[None]:
     """Turns whatever goes wrong while reading ``path`` into an InputError that says so and tells the mend."""
     try:
         yield
+    except GpumonError:
+        raise
     except FileNotFoundError as error:
         raise InputError(
-            f"{path}: there is no such file; check the path, or whether it was removed meanwhile"
+            f"{path}: there is no such file; check the path, or whether it was removed since"
         ) from error
     except PermissionError as error:
         raise InputError(
@@ -106,26 +106,35 @@ def reading(path: str, what: str = "") -> Iterator[None]:
         ) from error
     except (pa.ArrowException, OSError, EOFError, UnicodeError) as error:
         raise InputError(f"{path}: {_why(path, what, error)}") from error
+    except Exception as error:
+        if "://" in path:  # each remote filesystem has exceptions of its own
+            raise InputError(
+                f"{path}: {type(error).__name__}: {error}; check the URL and the credentials"
+            ) from error
+        raise
 
 
 def _why(path: str, what: str, error: Exception) -> str:
+    """What is wrong with a file that could not be read, as far as its ends tell."""
     said = " ".join(str(error).split())
-    if what == "Parquet":
+    try:
         with opened(path) as file:
             size = file.size()
             first = file.read(4)
             file.seek(max(size - 4, 0))
             last = file.read(4)
-        if size == 0:
-            return "the file is empty (0 bytes); write it again"
-        if first != b"PAR1":
-            return f"this is not a Parquet file (it begins with {first!r}); check the path"
-        if last != b"PAR1":
-            return f"the file is cut short ({size:,} bytes without the footer at the end); write or copy it again"
+    except (OSError, ValueError):
+        return f"cannot be read: {said}; check the path"
+    if size == 0:
+        return "the file is empty (0 bytes); write it again"
+    if what == "Parquet" and first != b"PAR1":
+        return f"this is not a Parquet file, it begins with {first!r}; check the path"
+    if what == "Parquet" and last != b"PAR1":
+        return f"the file is cut short, its {size:,} bytes do not end in a footer; write or copy it again"
     return f"cannot be read{' as ' + what if what else ''}: {said}; write or copy it again"
 
 
-def _format_of(path: str) -> str | None:
+def _format_by_name(path: str) -> str | None:
     lower = path.lower()
     return next((name for name, endings in FORMATS.items() if lower.endswith(endings)), None)
 

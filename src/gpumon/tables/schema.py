@@ -13,6 +13,7 @@ from gpumon.schema import Column, Kind, Role, Schema, Skipped
 from gpumon.tables.columns import (
     canonical_type,
     is_null,
+    is_text,
     listed,
     refuse_column,
     refuse_doubles,
@@ -20,8 +21,7 @@ from gpumon.tables.columns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Self
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Column", "Differences", "Kind", "Role", "Schema", "Skipped", "compatible", "infer"]
 

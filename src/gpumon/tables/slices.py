@@ -162,12 +162,11 @@ def _window_numbers(times: NDArray[np.datetime64], every: tuple[int, str]) -> ND
         ticks = TICKS[np.datetime_data(times.dtype)[0]]
         step, start = (seconds * ticks for seconds in _clock(every))
         since = times.view(np.int64)
-        numbers: NDArray[np.int64] = np.floor_divide(since - start if start else since, step)
-        return numbers
+        return np.asarray(np.floor_divide(since - start if start else since, step))
     months = amount * MONTHS[unit]
     first, last = (t.astype("M8[M]").astype(np.int64) // months for t in (times.min(), times.max()))
     starts = (np.arange(first, last + 1) * months).astype("M8[M]").astype(times.dtype)
-    return np.searchsorted(starts, times, "right") + (first - 1)
+    return np.asarray(np.searchsorted(starts, times, "right") + (first - 1))
 
 
 def _window_names(numbers: NDArray[np.int64], every: tuple[int, str]) -> list[str]:
@@ -177,10 +176,8 @@ def _window_names(numbers: NDArray[np.int64], every: tuple[int, str]) -> list[st
         starts, shown = (numbers * (amount * MONTHS[unit])).astype("M8[M]"), "D"
     else:
         step, start = _clock(every)
-        starts, shown = (
-            (numbers * step + start).astype("M8[s]"),
-            "s" if step % 60 else "m" if step % 86_400 else "D",
-        )
+        starts = (numbers * step + start).astype("M8[s]")
+        shown = "s" if step % 60 else "m" if step % 86_400 else "D"
     names: list[str] = starts.astype(f"M8[{shown}]").astype(str).tolist()
     return names
 

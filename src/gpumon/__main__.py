@@ -1,0 +1,5 @@
+"""``python -m gpumon`` is the command line."""
+
+from gpumon.cli import main
+
+main()

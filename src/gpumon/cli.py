@@ -1,0 +1,288 @@
+"""The command line: arguments → api → exit code.
+
+Exit codes, for schedulers: 0 ok, 1 warn, 2 alert, 3 no data, bad usage or bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from gpumon.errors import GpumonError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from gpumon.profiles.profile import Profile
+    from gpumon.reports.report import Report
+
+__all__ = ["EXIT_CODES", "main"]
+
+EXIT_CODES = {"ok": 0, "warn": 1, "alert": 2, "no_data": 3, "error": 3}
+UNUSABLE = 3
+
+
+def main() -> NoReturn:
+    """Run the command line; every failure that is the user's to mend is one line and exit code 3."""
+    verbose = "--verbose" in sys.argv
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+    except click.ClickException as error:
+        code = _complain(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        code = _complain("interrupted")
+    except (GpumonError, MemoryError) as error:
+        if verbose:
+            raise
+        code = _complain(str(error) or "out of memory: use fewer columns, or leave --exact out")
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = UNUSABLE
+    except Exception as error:
+        if verbose:
+            raise
+        code = _complain(
+            f"unexpected {type(error).__name__}: {error} (run again with --verbose for the details)"
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> int:
+    line = " ".join(message.split())
+    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+    click.echo(f"gpumon: {printable}", err=True)
+    return UNUSABLE
+
+
+def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _roles(_: Any, __: Any, values: tuple[str, ...]) -> dict[str, list[str]]:
+    """ROLE=COLUMN[,COLUMN] → {role: columns}."""
+    roles: dict[str, list[str]] = {}
+    for value in values:
+        role, equals, columns = value.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{value!r} is no ROLE=COLUMN, such as target=y")
+        roles.setdefault(role, []).extend(columns.split(","))
+    return roles
+
+
+def _options(*options: Any) -> Callable[[Any], Any]:
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+ROWS = _options(
+    click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
+    click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
+                 help="A column's role: target, prediction, score, id or ignore (may be repeated)"),
+    click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
+    click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
+    click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
+    click.option("--exact", is_flag=True, help="Keep and sort every value: no bounds, memory of the tables"),
+    click.option("--backend", default="auto", show_default=True, help="auto, cpu, cuda or plain"),
+    click.option("--engine", default="auto", show_default=True, help="auto or local"),
+    click.option("--quiet", is_flag=True, help="Print nothing but errors"),
+    click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
+)  # fmt: skip
+FILES = _options(
+    click.option("--html", type=click.Path(dir_okay=False), help="Write the report as a page"),
+    click.option("--json", type=click.Path(dir_okay=False), help="Write the report as JSON"),
+    click.option("--parquet", type=click.Path(dir_okay=False), help="Write the results as Parquet"),
+    click.option("--csv", type=click.Path(dir_okay=False), help="Write the results as CSV"),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="gpumon", message="gpumon %(version)s")
+def cli() -> None:
+    """Find out which columns of a table moved, by how much, and how sure that is.
+
+    Exit codes: 0 ok, 1 warn, 2 alert, 3 no data, bad usage or bad input.
+    """
+
+
+@cli.command()
+@click.argument("reference")
+@click.argument("current")
+@ROWS
+@click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
+@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--budget", type=float, help="False alerts a column-scan for calibrated thresholds  [default: 0.001]"
+)
+@FILES
+def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options: Any) -> int:
+    """Compare the table CURRENT with the table REFERENCE.
+
+    Each is a Parquet, CSV or Arrow file, a folder, a glob, a URL, or a profile that gpumon profile wrote.
+    """
+    import gpumon
+
+    files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
+    options["by"] = options["by"] or None
+    with _progress(quiet=quiet) as progress:
+        report = gpumon.scan(current, reference, progress=progress, **options)
+    return _finish(report, files, quiet=quiet, verbose=verbose)
+
+
+@cli.command()
+@click.argument("table")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file to write, NAME.gpumon"
+)
+@click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
+@ROWS
+def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:
+    """Count TABLE into a profile, which stands wherever a table may stand."""
+    import gpumon
+
+    options["by"] = options["by"] or None
+    plan = None if like is None else gpumon.Profile.load(like)
+    with _progress(quiet=quiet) as progress:
+        counted = gpumon.profile(table, like=plan, progress=progress, **options)
+    counted.save(output)
+    if not quiet:
+        click.echo(repr(counted))
+        if verbose:
+            _show_profile(counted)
+    return 0
+
+
+@cli.command()
+@click.argument("file")
+def show(file: str) -> int:
+    """Print a saved profile (.gpumon) or a report (.json)."""
+    import gpumon
+    from gpumon.reports import terminal
+
+    if file.endswith(".json"):
+        status = terminal.show_document(file, _console())
+        return EXIT_CODES[status]
+    _show_profile(gpumon.Profile.load(file))
+    return 0
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+def metrics(names: tuple[str, ...]) -> int:
+    """Print the catalogue, or the definition of some metrics by name or id."""
+    from gpumon.metrics import CATALOGUE, chosen
+
+    if names:
+        seen = set()
+        for metric in chosen(names):
+            if metric.name not in seen:
+                seen.add(metric.name)
+                title = f"{metric.id}  {metric.name} [{metric.unit}]"
+                click.echo(
+                    f"{title}\n{'-' * len(title)}\n{metric.definition}\n{metric.method}".rstrip() + "\n"
+                )
+        return 0
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("id", "metric", "unit", "warn", "alert", "what it is"):
+        table.add_column(heading, overflow="fold", no_wrap=heading != "what it is")
+    for metric in CATALOGUE:
+        limits = ["" if x is None else f"{x:g}" for x in (metric.warn, metric.alert)]
+        table.add_row(metric.id, metric.name, metric.unit, *limits, metric.definition.partition("\n")[0])
+    _console().print(table)
+    return 0
+
+
+@cli.command()
+@FILES
+@click.option("--quiet", is_flag=True, help="Print nothing but errors")
+def demo(*, quiet: bool, **files: str | None) -> int:
+    """Compare New York's flights of June and July 2013 with those of January and February (bundled data)."""
+    from gpumon.demo import flights
+
+    with _progress(quiet=quiet) as progress:
+        report = flights(progress=progress)
+    return _finish(report, list(files.values()), quiet=quiet, verbose=False)
+
+
+@cli.command()
+def doctor() -> int:
+    """Say which backend runs and why, with versions, processors and memory."""
+    from gpumon.doctor import findings
+
+    for name, text in findings():
+        click.echo(f"{name:<12} {text}")
+    return 0
+
+
+def _finish(report: Report, files: list[str | None], *, quiet: bool, verbose: bool) -> int:
+    """Print and write a report. What cannot be written is said after all else is done."""
+    from gpumon.reports import terminal
+
+    if not quiet:
+        terminal.show(report, _console(), **({"most": len(report.columns)} if verbose else {}))
+    failed = None
+    for path in files:
+        if path is not None:
+            try:
+                report.save(path)
+            except GpumonError as error:
+                failed = failed or error
+            else:
+                if not quiet:
+                    click.echo(f"  wrote {path}")
+    if failed is not None:
+        raise failed
+    return EXIT_CODES[report.status]
+
+
+def _show_profile(counted: Profile) -> None:
+    from gpumon.reports import terminal
+
+    terminal.show_profile(counted, _console())
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """A bar on a terminal; nothing in a pipe."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} rows"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+    with bar:
+
+        def tick(stage: str, done: int, rows: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=rows)
+            bar.update(tasks[stage], completed=done)
+
+        yield tick
