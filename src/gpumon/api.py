@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
-    from gpumon.tables.table import Table
 
 __all__ = ["ENGINES", "profile", "scan"]
 
@@ -78,7 +77,7 @@ def scan(
     """
     from gpumon.kernels import cuda_status
     from gpumon.metrics import chosen
-    from gpumon.metrics.measure import measure, with_totals
+    from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
     from gpumon.verdicts.judge import judge
     from gpumon.verdicts.thresholds import Thresholds
@@ -100,7 +99,7 @@ def scan(
             f"{before.facts.get('name', 'the reference')} has no rows: there is nothing to compare with"
         )
     done = time.perf_counter()
-    before, now = with_totals(before), with_totals(now)
+    before, now = before.with_totals(), now.with_totals()
     measured = measure(before, now, wanted, level=limits.level(wanted))
     results = judge(measured, wanted, limits, before, now)
     _, why = cuda_status()
@@ -185,11 +184,12 @@ def _profile(
         name=None if isinstance(source, str) else f"the {what}" if what == "table" else f"the {what} table",
     )
     slicing = Slicing(timestamp, every, (by,) if isinstance(by, str) else tuple(by or ()))
+    ignored = {*slicing.columns, *_named(roles, "ignore")}
     notes: list[str] = []
     if like is None:
         if table.nbytes() is not None and (table.nbytes() or 0) <= IN_MEMORY:
-            table = table.load(_wanted(table, columns, slicing))
-        sample = table.sample(_wanted(table, columns, slicing))
+            table = table.load(_wanted(columns, slicing))
+        sample = table.sample(_wanted(columns, slicing))
         schema = infer(
             sample, columns=columns, roles=roles, timestamp=timestamp, without=table.skipped, name=table.name
         )
@@ -198,7 +198,7 @@ def _profile(
     else:
         empty = like.empty()
         differences = compatible(like.schema, table.schema, name=table.name)
-        notes += _differences(table.name, differences, columns, slicing)
+        notes += _differences(table.name, differences, columns, ignored)
     if not empty.schema.columns:
         raise SchemaError(f"{table.name} has no column that can be profiled")
     there = set(table.schema.names)
@@ -217,15 +217,15 @@ def _profile(
     return counted
 
 
-def _wanted(table: Table, columns: Sequence[str] | None, slicing: Any) -> list[str] | None:
+def _wanted(columns: Sequence[str] | None, slicing: Any) -> list[str] | None:
     return None if columns is None else list(dict.fromkeys([*columns, *slicing.columns]))
 
 
 def _is_profile(source: Any) -> bool:
     """Whether a path names a saved profile."""
-    return (
-        (isinstance(source, str) and source.endswith(".gpumon")) or getattr(source, "suffix", "") == ".gpumon"
-    )
+    return (isinstance(source, str) and source.endswith(".gpumon")) or getattr(
+        source, "suffix", ""
+    ) == ".gpumon"
 
 
 def _saved(saved: Profile, like: Profile | None, columns: Sequence[str] | None) -> Profile:
@@ -241,11 +241,17 @@ def _saved(saved: Profile, like: Profile | None, columns: Sequence[str] | None) 
     return saved
 
 
-def _differences(name: str, differences: Any, columns: Sequence[str] | None, slicing: Any) -> list[str]:
+def _named(roles: Mapping[str, str | Sequence[str]] | None, role: str) -> Sequence[str]:
+    """The columns that are given a role."""
+    named = (roles or {}).get(role, ())
+    return (named,) if isinstance(named, str) else named
+
+
+def _differences(name: str, differences: Any, columns: Sequence[str] | None, ignored: set[str]) -> list[str]:
     notes = []
     if differences.missing:
         notes.append(f"{name} lacks {_listed(differences.missing)}, which the reference has")
-    new = [column for column in differences.new if column not in slicing.columns]
+    new = [column for column in differences.new if column not in ignored]
     if new and columns is None:
         notes.append(f"{name} has {_listed(new)}, which the reference lacks")
     return notes

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+from tests.reports.payloads import HOSTILE, payload
 
-from ..reports.payloads import HOSTILE, payload
 from .conftest import Browser
 
 pytestmark = pytest.mark.browser
@@ -148,7 +148,7 @@ def test_search_status_and_kind_filter_together_and_can_be_cleared(browser: Brow
     visit(payload())
     browser.driver.find_element("id", "find").send_keys("DELAY")
     assert browser.run(NAMES) == ["dep_delay", "arr_delay"]
-    browser.driver.find_element("id", "find").clear()
+    browser.press(*[Keys.BACKSPACE] * 5)
     browser.run("document.querySelector('.chips .status-warn').click()")
     assert len(browser.run(NAMES)) == 4
     assert browser.run("return document.querySelector('.chips .status-warn').ariaPressed") == "true"

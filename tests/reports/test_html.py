@@ -78,7 +78,24 @@ def test_the_policy_allows_this_script_and_this_style_alone(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(", "DOMParser", "fetch(", "XMLHttpRequest", "WebSocket", "import(", "localStorage", "sessionStorage", "cookie", "</script", "<!--"],
+    [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "eval(",
+        "Function(",
+        "DOMParser",
+        "fetch(",
+        "XMLHttpRequest",
+        "WebSocket",
+        "import(",
+        "localStorage",
+        "sessionStorage",
+        "cookie",
+        "</script",
+        "<!--",
+    ],
 )
 def test_the_script_knows_no_way_to_run_text_to_call_out_or_to_store(way: str) -> None:
     assert way not in html._template("report.js")

@@ -93,7 +93,7 @@ def microseconds(array: pa.Array) -> NDArray[np.int64]:
     array = pc.drop_null(array)
     kind = array.type
     if pa.types.is_time(kind):
-        return array.cast(pa.time64("us"), safe=False).cast(pa.int64()).to_numpy()
+        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()))
     return (
         array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64()).to_numpy()
     )

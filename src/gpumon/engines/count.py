@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,7 @@ class Counter:
             values, valid = numbers(pc.utf8_length(strings(array)) if key[1] == "length" else array)
             counted = self.kernels.numeric(values, valid, offsets, self._guides[key])
             return [Numeric(state.edges, *parts) for parts in zip(*counted, strict=True)]
+        assert isinstance(state, Categorical)
         if key[1] == "pattern":
             return self._classes(state, pattern_codes(strings(array)), offsets, len(PATTERNS))
         if pa.types.is_boolean(array.type):
@@ -95,7 +97,7 @@ class Counter:
         return self._strings(state, key, strings(array), offsets)
 
     def _strings(
-        self, state: Any, key: tuple[str, str], array: pa.Array, offsets: NDArray[np.int64]
+        self, state: Categorical, key: tuple[str, str], array: pa.Array, offsets: NDArray[np.int64]
     ) -> list[Categorical]:
         data, ends = string_parts(array)
         hashes = self.kernels.hash_strings(data, ends)
@@ -114,7 +116,7 @@ class Counter:
         return slices
 
     def _dictionary(
-        self, state: Any, key: tuple[str, str], array: pa.DictionaryArray, offsets: NDArray[np.int64]
+        self, state: Categorical, key: tuple[str, str], array: pa.DictionaryArray, offsets: NDArray[np.int64]
     ) -> list[Categorical]:
         """As ``_strings``, but each value of the dictionary is hashed and found once."""
         values = strings(array.dictionary)
@@ -227,7 +229,7 @@ class Counter:
 
 def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:
     slices = []
-    for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+    for start, stop in pairwise(offsets.tolist()):
         times = microseconds(array.slice(start, stop - start))
         hours = np.bincount((times // HOUR + MONDAY) % HOURS, minlength=HOURS)
         span = np.array([times.min(), times.max()]) if times.size else Times.on().span

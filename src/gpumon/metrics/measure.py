@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
@@ -13,22 +14,23 @@ from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import Rows
 from gpumon.statistics.association import correlation, frobenius
 from gpumon.statistics.ecdf import Bounds
-from gpumon.statistics.resampling import SQUARES, Noise, noise_floor, wasserstein_binned
+from gpumon.statistics.resampling import SQUARES, Noise, noise_floors, wasserstein_binned
 from gpumon.statistics.significance import fisher_z_p
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from gpumon.metrics.metric import Metric
     from gpumon.profiles.profile import Slice
 
-    Floats = NDArray[np.float64]
 
-__all__ = ["Measured", "measure", "with_totals"]
+Floats = NDArray[np.float64]
+
+__all__ = ["Measured", "measure"]
 
 DRAWS = 1000
+
+_Draws = tuple[list[int], Noise, NDArray[np.float64]]  # the slices of a level, their noise, its scale in each
 
 
 class Measured:
@@ -44,32 +46,19 @@ class Measured:
         self.noise = noise
 
 
-def with_totals(profile: Profile) -> Profile:
-    """The profile with the roll-ups of its windows and segments beside it."""
-    wholes = [profile]
-    if profile.windows:
-        wholes.append(profile.rollup(windows=True, segments=False))
-    if profile.segments:
-        wholes.append(profile.rollup(windows=False, segments=True))
-    if profile.windows and profile.segments:
-        wholes.append(profile.rollup())
-    states = {key: state for whole in reversed(wholes) for key, state in whole.states.items()}
-    return Profile(profile.schema, profile.plan, states, profile.facts)
-
-
 def measure(
     reference: Profile,
     current: Profile,
     metrics: Sequence[Metric],
     *,
-    level: float = 1e-4,
+    level: float | None = 1e-4,
     seed: int = 0,
 ) -> Measured:
     """Every metric of every column, window and segment of ``current`` against ``reference``.
 
     Each segment is compared with the same segment of the reference if it has one, else with all of it; windows with
-    the whole reference. Both profiles carry their totals (``with_totals``). ``level`` is the probability that
-    ``Measured.noise`` belongs to. Rows come in the order of the metrics, then columns, then slices.
+    the whole reference. Both profiles carry their totals (``Profile.with_totals``). ``level`` is the probability that
+    ``Measured.noise`` belongs to; with None, no p-values and no noise are computed. Rows come in the order of the metrics, then columns, then slices.
     """
     segments = set(reference.segments)
     at = current.slices or [(None, None)]
@@ -79,7 +68,7 @@ def measure(
     parts: list[tuple[tuple[int, int], dict[str, Any]]] = []
     for block, readings in blocks(reference, current, slices):
         exact = readings.keep_sorted(reference, current, slices)
-        floors = _Floors(readings, slices, seed)
+        floors = _Floors(readings, [m for m in metrics if m.null is None], slices, seed)
         for metric in metrics:
             if _serves(metric, block[0], readings):
                 for i, part in enumerate(_block(metric, block, readings, slices, floors, level, exact=exact)):
@@ -119,7 +108,7 @@ def _block(
     readings: Readings,
     slices: list[tuple[Slice, Slice]],
     floors: _Floors,
-    level: float,
+    level: float | None,
     *,
     exact: bool,
 ) -> list[dict[str, Any]]:
@@ -149,11 +138,13 @@ def _block(
     judged = metric.judged and block[0].comparable
     effect = np.abs(value if metric.compares else value - before) if judged else np.full(shape, np.nan)
     p, noise = np.full(shape, np.nan), np.full(shape, np.nan)
-    if metric.null is not None:
+    if level is None:
+        pass
+    elif metric.null is not None:
         p = np.where(np.isnan(value), np.nan, np.broadcast_to(metric.null.p_value(value, readings), shape))
         if judged:
             noise = np.broadcast_to(metric.null.critical(level, readings), shape)
-    elif judged or (metric.compares and block[0].comparable):
+    elif metric.compares and block[0].comparable:
         floor = floors.of(metric)
         if floor is not None:
             p, noise = floor.p_value(value), floor.critical(level)
@@ -187,78 +178,96 @@ class _Floors:
     size of its slices.
     """
 
-    def __init__(self, readings: Readings, slices: list[tuple[Slice, Slice]], seed: int) -> None:
+    def __init__(
+        self, readings: Readings, metrics: Sequence[Metric], slices: list[tuple[Slice, Slice]], seed: int
+    ) -> None:
         self.readings = readings
         self.seed = seed
         levels: dict[tuple[bool, bool], list[int]] = {}
         for i, (_, (window, segment)) in enumerate(slices):
             levels.setdefault((window is not None, segment is not None), []).append(i)
         self.levels = list(levels.values())
+        self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))
+        self.drawn: dict[tuple[str, Any], list[_Draws]] = {}
         self.shape = (len(readings.units), len(slices))
 
     def of(self, metric: Metric) -> _Floor | None:
-        """The floor of a metric that reads "bins", or of an earth mover's distance; None for others."""
-        if metric.reads == ("bins",):
-            return self._floor(metric.formula, "bins", None)
-        if "cells" in metric.reads and "extremes" in metric.reads and metric.compares:
-            widths = self.readings["widths"]
-            if "scale" in metric.reads:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    widths = widths / self.readings["scale"][..., None]
-            return self._floor(wasserstein_binned, "ordered", np.nan_to_num(widths, posinf=0.0))
+        """The floor of a metric that is judged by its bins, or of an earth mover's distance; None for others."""
+        if metric.reads == ("bins",) and metric.judged:
+            return _Floor(self._draws("bins", metric.formula), metric.formula, self.shape)
+        if "extremes" in metric.reads:
+            noises = self._draws("ordered", wasserstein_binned)
+            if "scale" not in metric.reads:
+                return _Floor(noises, wasserstein_binned, self.shape)
+            with np.errstate(divide="ignore"):
+                return _Floor(noises, wasserstein_binned, self.shape, 1 / self.readings["scale"])
         return None
 
-    def _floor(self, statistic: Any, reading: str, widths: Floats | None) -> _Floor:
-        reference, current = (np.broadcast_to(x, (*self.shape, x.shape[-1])) for x in self.readings[reading])
-        n, m = reference.sum(axis=-1), current.sum(axis=-1)
-        noises = []
-        for level in self.levels:
-            baseline = reference[:, level[0]]
-            middle = (
-                np.median(np.where(m[:, level] > 0, m[:, level], np.nan), axis=1)
-                if (m[:, level] > 0).all()
-                else _middle(m[:, level])
+    def _draws(self, reading: str, statistic: Any) -> list[_Draws]:
+        """The statistic's draws for each level of detail; all statistics of a reading share the samples."""
+        if (reading, statistic) not in self.drawn:
+            reference, current = (
+                np.broadcast_to(x, (*self.shape, x.shape[-1])) for x in self.readings[reading]
             )
-            size = np.maximum(np.nan_to_num(middle, nan=1.0), 1).astype(np.int64)
-            shared = (
-                {}
-                if widths is None
-                else {"widths": np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, level[0]]}
-            )
-            noise = noise_floor(
-                statistic, baseline, np.maximum(n[:, level[0]], 1), size, DRAWS, self.seed, **shared
-            )
-            with np.errstate(divide="ignore"):
-                ratio = (1 / n[:, level] + 1 / m[:, level]) / (1 / n[:, level[:1]] + 1 / size[:, None])
-            noises.append((level, noise, ratio if statistic in SQUARES else np.sqrt(ratio)))
-        return _Floor(noises, self.shape)
-
-
-def _middle(sizes: NDArray[np.int64]) -> Floats:
-    filled = np.where(sizes > 0, sizes, np.nan).astype(np.float64)
-    rows = [np.median(row[~np.isnan(row)]) if (~np.isnan(row)).any() else np.nan for row in filled]
-    return np.array(rows)
+            n, m = reference.sum(axis=-1), current.sum(axis=-1)
+            statistics: list[Any] = self.statistics if reading == "bins" else [wasserstein_binned]
+            for each in statistics:
+                self.drawn[reading, each] = []
+            for level in self.levels:
+                first = level[0]
+                size = np.maximum(_middle(m[:, level]), 1)
+                shared = {}
+                if reading == "ordered":
+                    widths = self.readings["widths"]
+                    shared["widths"] = np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, first]
+                noises = noise_floors(
+                    statistics,
+                    reference[:, first],
+                    np.maximum(n[:, first], 1),
+                    size,
+                    DRAWS,
+                    self.seed,
+                    **shared,
+                )
+                with np.errstate(divide="ignore"):
+                    ratio = (1 / n[:, level] + 1 / m[:, level]) / (1 / n[:, level[:1]] + 1 / size[:, None])
+                for each, noise in zip(statistics, noises, strict=True):
+                    scale = ratio if each in SQUARES else np.sqrt(ratio)
+                    self.drawn[reading, each].append((level, noise, scale))
+        return self.drawn[reading, statistic]
 
 
 class _Floor:
-    def __init__(self, noises: list[tuple[list[int], Noise, Floats]], shape: tuple[int, int]) -> None:
-        self.noises = noises
+    """P-values and critical values from draws; ``unit`` (columns, 1 or slices) turns the draws into the metric's unit."""
+
+    def __init__(
+        self, draws: list[_Draws], statistic: Any, shape: tuple[int, int], unit: Floats | None = None
+    ) -> None:
+        self.draws = draws
+        self.statistic = statistic
         self.shape = shape
+        self.unit = np.broadcast_to(1.0 if unit is None else unit, shape)
 
     def p_value(self, value: Floats) -> Floats:
         p = np.full(self.shape, np.nan)
-        for level, noise, scale in self.noises:
+        for level, noise, scale in self.draws:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scaled = value[:, level] / (scale * self.unit[:, level])
             for j, at in enumerate(level):
-                with np.errstate(invalid="ignore"):
-                    p[:, at] = noise.p_value(value[:, at] / scale[:, j])
+                p[:, at] = noise.p_value(scaled[:, j])
         return p
 
-    def critical(self, level_of_false_alarms: float) -> Floats:
+    def critical(self, probability: float) -> Floats:
         critical = np.full(self.shape, np.nan)
-        for level, noise, scale in self.noises:
+        for level, noise, scale in self.draws:
             with np.errstate(invalid="ignore"):
-                critical[:, level] = noise.critical(level_of_false_alarms)[:, None] * scale
+                critical[:, level] = noise.critical(probability)[:, None] * scale * self.unit[:, level]
         return critical
+
+
+def _middle(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The median of each row's sizes that are not 0; 0 where all are."""
+    return np.array([np.median(row[row > 0]) if row.any() else 0 for row in sizes]).astype(np.int64)
 
 
 def _named(metric: Metric, slices: list[tuple[Slice, Slice]]) -> dict[str, Any]:
@@ -304,7 +313,11 @@ def _table_rows(profile: Profile, at: Slice) -> int:
 
 
 def _pairs(
-    metric: Metric, reference: Profile, current: Profile, slices: list[tuple[Slice, Slice]], level: float
+    metric: Metric,
+    reference: Profile,
+    current: Profile,
+    slices: list[tuple[Slice, Slice]],
+    level: float | None,
 ) -> list[dict[str, Any]]:
     """Changes of correlation, pair by pair, and the Frobenius norm of them all; ``metric.method`` names the kind."""
     plan = reference.plan.get(("", metric.method))
@@ -323,7 +336,7 @@ def _pairs(
     rows, columns = np.triu_indices(len(plan.columns), 1)
     names = [f"{plan.columns[i]} ~ {plan.columns[j]}" for i, j in zip(rows, columns, strict=True)]
     p = fisher_z_p(before, n, after, m)
-    noise = _correlation_noise(level, before, n, m)
+    noise = _correlation_noise(level or 0.5, before, n, m)
     parts = []
     for name, i, j in zip(names, rows, columns, strict=True):
         value = delta[:, i, j]

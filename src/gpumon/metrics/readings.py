@@ -202,18 +202,18 @@ class Readings:
             edges[i, 0, : row[0].edges.size] = row[0].edges
         return edges
 
-    def _missing(self) -> tuple[Any, Any]:
+    def _missing(self) -> tuple[Any, ...]:
         if self.kind is Numeric:
             return tuple(np.stack((c[..., -2:].sum(axis=-1), c.sum(axis=-1)), axis=-1) for c in self["cells"])
         rows, missing = self._stack("rows"), self._stack("missing")
-        return tuple(np.stack((missing[side], rows[side]), axis=-1) for side in (0, 1))  # type: ignore[return-value]
+        return tuple(np.stack((missing[side], rows[side]), axis=-1) for side in (0, 1))
 
-    def _present(self) -> tuple[Any, Any]:
-        return tuple(x[..., 1] - x[..., 0] for x in self["missing"])  # type: ignore[return-value]
+    def _present(self) -> tuple[Any, ...]:
+        return tuple(x[..., 1] - x[..., 0] for x in self["missing"])
 
-    def _bins(self) -> tuple[Any, Any]:
+    def _bins(self) -> tuple[Any, ...]:
         if self.kind is Numeric:
-            return tuple(  # type: ignore[return-value]
+            return tuple(
                 np.concatenate((ordered, cells[..., -2:].sum(axis=-1, keepdims=True)), axis=-1)
                 for ordered, cells in zip(self["ordered"], self["cells"], strict=True)
             )

@@ -82,7 +82,7 @@ class Profile:
     @property
     def rows(self) -> int:
         """Rows counted."""
-        return sum(int(state.rows) for state in self.states.values() if isinstance(state, Rows))
+        return sum(int(state.rows) for state in self._finest().values() if isinstance(state, Rows))
 
     def empty(self) -> Profile:
         """The same plan with nothing counted: the zero of ``+``, and what ``like=`` means."""
@@ -122,14 +122,36 @@ class Profile:
     def rollup(self, *, windows: bool = True, segments: bool = True) -> Profile:
         """The profile with its windows, its segments, or both, added up."""
         groups: dict[Key, list[State]] = {}
-        for key in sorted(self.states, key=lambda key: (key.window or "", key.segment or "")):
+        finest = self._finest()
+        for key in sorted(finest, key=lambda key: (key.window or "", key.segment or "")):
             into = key._replace(
                 window=None if windows else key.window, segment=None if segments else key.segment
             )
-            groups.setdefault(into, []).append(self.states[key])
+            groups.setdefault(into, []).append(finest[key])
         return Profile(
             self.schema, self.plan, {key: reduce(add, group) for key, group in groups.items()}, self.facts
         )
+
+    def with_totals(self) -> Profile:
+        """The profile with its roll-ups over windows, over segments and over both beside it."""
+        wholes = [self]
+        if self.windows:
+            wholes.append(self.rollup(windows=True, segments=False))
+        if self.segments:
+            wholes.append(self.rollup(windows=False, segments=True))
+        if self.windows and self.segments:
+            wholes.append(self.rollup())
+        states = {key: state for whole in reversed(wholes) for key, state in whole.states.items()}
+        return Profile(self.schema, self.plan, states, self.facts)
+
+    def _finest(self) -> dict[Key, State]:
+        """The states that are no roll-ups of others: of every window and segment, if there are such."""
+        windowed, segmented = bool(self.windows), bool(self.segments)
+        return {
+            key: state
+            for key, state in self.states.items()
+            if (key.window is not None or not windowed) and (key.segment is not None or not segmented)
+        }
 
     def select(self, *, window: str | None = None, segment: str | None = None) -> Profile:
         """The rows of one window, one segment, or both, as a profile without them.
@@ -142,7 +164,7 @@ class Profile:
                 raise OptionError(f"there is no {what} {wanted!r} in this profile: it has {known}")
         states = {
             key: state
-            for key, state in self.states.items()
+            for key, state in self._finest().items()
             if window in {None, key.window} and segment in {None, key.segment}
         }
         return Profile(self.schema, self.plan, states, self.facts).rollup(

@@ -164,7 +164,7 @@ class Report:
                 raise OptionError(
                     f"a report cannot be saved as {path.name!r}: use one of {', '.join(FORMATS)}"
                 )
-        return sink.getvalue().to_pybytes()
+        return bytes(sink.getvalue())
 
     def __repr__(self) -> str:
         from gpumon.reports import terminal

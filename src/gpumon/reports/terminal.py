@@ -109,10 +109,10 @@ def show_profile(profile: Profile, console: Console) -> None:
     from rich.text import Text
 
     from gpumon.metrics import chosen
-    from gpumon.metrics.measure import measure, with_totals
+    from gpumon.metrics.measure import measure
 
     names = ("count", "missing_rate", "distinct_count", "mean", "std", "min", "max")
-    whole = with_totals(profile)
+    whole = profile.with_totals()
     rows = measure(whole, whole, chosen(names)).results.where(window=None, segment=None)
     values = {(row.column, row.metric): row.value for row in rows}
     console.print(Text(repr(profile), style="bold"))

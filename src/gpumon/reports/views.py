@@ -211,7 +211,7 @@ def _distribution(state: Numeric, points: Floats) -> Floats:
         return np.zeros(points.size)
     known = np.where(np.isfinite(state.extremes), state.extremes, np.nan)
     level = np.cumsum(counts) / counts.sum()
-    return np.interp(points, boundaries(state.edges, known), level[:-1], left=0.0, right=1.0)
+    return np.asarray(np.interp(points, boundaries(state.edges, known), level[:-1], left=0.0, right=1.0))
 
 
 def _categorical(reference: Categorical, current: Categorical) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _grid(report: Report, by: str) -> dict[str, Any] | None:
             i, j = at_row[row.column], at_column[place]
             values[i][j], statuses[i][j] = _plain(row.value), row.status
     rows = [
-        int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined, arg-type]
+        int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined]
         for label in labels
     ]
     return {"labels": labels, "columns": columns, "values": values, "status": statuses, "rows": rows}

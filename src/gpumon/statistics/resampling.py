@@ -17,13 +17,13 @@ from scipy import special
 from gpumon.statistics.distances import chi_square, psi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
     from gpumon.statistics import Counts, Floats
 
-__all__ = ["Noise", "critical_from_history", "noise_floor", "resampled", "wasserstein_binned"]
+__all__ = ["Noise", "critical_from_history", "noise_floor", "noise_floors", "resampled", "wasserstein_binned"]
 
 MANY = 100.0
 """A bin with at least this many expected rows is drawn from a normal, a smaller one from its true distribution."""
@@ -138,9 +138,9 @@ def noise_floor(
 ) -> Noise:
     """What ``statistic(reference, current)`` comes to with n and m rows of one distribution, for every column.
 
-    ``counts`` (columns, bins) gives the distribution, best the sum of both sides; n and m a number or (columns,).
-    Further keywords are arrays (columns, …) whose rows go to the statistic, such as the ``widths`` of
-    ``wasserstein_binned``. Same seed, same result, with or without other columns.
+    ``counts`` (columns, bins) gives the distribution; n and m a number or (columns,). Further keywords are arrays
+    (columns, …) whose rows go to the statistic, such as the ``widths`` of ``wasserstein_binned``. Same seed, same
+    result, with or without other columns.
 
     >>> noise = noise_floor(psi, np.full((1, 10), 5_000), 20_000, 20_000)
     >>> bool(abs(noise.mean[0] / (9 * (1 / 20_000 + 1 / 20_000)) - 1) < 0.05)
@@ -148,13 +148,27 @@ def noise_floor(
     >>> bool(noise.critical(0.001)[0] < 0.01)
     True
     """
-    statistics = np.empty((len(counts), draws))
+    return noise_floors([statistic], counts, n, m, draws, seed, **by_column)[0]
+
+
+def noise_floors(
+    statistics: Sequence[Callable[..., Floats]],
+    counts: Counts,
+    n: ArrayLike,
+    m: ArrayLike,
+    draws: int = 1000,
+    seed: int = 0,
+    **by_column: Floats,
+) -> list[Noise]:
+    """``noise_floor`` of several statistics from the same samples."""
+    found = np.empty((len(statistics), len(counts), draws))
     for column, (reference, current) in enumerate(_pairs(counts, n, m, draws, seed)):
         arguments = {name: array[column] for name, array in by_column.items()}
-        statistics[column] = statistic(reference, current, **arguments)
-    statistics.sort(axis=-1)
-    function = statistic.func if isinstance(statistic, partial) else statistic
-    return Noise(statistics, power=1.0 if function in SQUARES else 2.0)
+        for i, statistic in enumerate(statistics):
+            found[i, column] = statistic(reference, current, **arguments)
+    found.sort(axis=-1)
+    plain = [each.func if isinstance(each, partial) else each for each in statistics]
+    return [Noise(found[i], power=1.0 if each in SQUARES else 2.0) for i, each in enumerate(plain)]
 
 
 def wasserstein_binned(reference: Counts, current: Counts, widths: Floats) -> Floats:

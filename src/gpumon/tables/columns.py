@@ -109,7 +109,8 @@ def skipped(arrow: pa.Schema) -> tuple[Skipped, ...]:
 
 def is_null(field: pa.Field) -> bool:
     """Whether the column came without a type, because all its values are null."""
-    return bool(types.is_null(field.type) or (field.metadata and NULLS.items() <= field.metadata.items()))
+    values = field.type.value_type if types.is_dictionary(field.type) else field.type
+    return bool(types.is_null(values) or (field.metadata and NULLS.items() <= field.metadata.items()))
 
 
 def is_text(arrow: pa.DataType) -> bool:
@@ -170,9 +171,7 @@ def _words(array: pa.Array) -> pa.Array:
     """A dictionary<int32, string> of ``array``; entries that are null become null rows."""
     if not types.is_dictionary(array.type):
         return array.cast(pa.string()).dictionary_encode()
-    if array.dictionary.null_count:
-        array = array.dictionary_decode().dictionary_encode()
-    if array.type == WORDS:
-        return array
     codes, words = array.indices.cast(pa.int32()), array.dictionary.cast(pa.string())
+    if words.null_count:
+        return words.take(codes).dictionary_encode()
     return pa.DictionaryArray.from_arrays(codes, words, safe=False)

@@ -93,13 +93,13 @@ class ParquetTable(Table):
     def _row_bytes(self, schema: pa.Schema) -> int:
         """About the bytes of a decoded row: widths, and for strings what the first row group takes."""
         words = {f.name for f in schema if f.type == WORDS}
-        fixed = sum(f.type.bit_width / 8 for f in schema if f.type not in (WORDS, pa.string()))
+        fixed = sum(int(f.type.bit_width) / 8 for f in schema if f.type not in (WORDS, pa.string()))
         first = next((footer.row_group(0) for _, footer, sizes in self._files if sizes and sizes[0]), None)
         if first is None:
             return math.ceil(fixed)
         chunks = (first.column(i) for i in range(first.num_columns))
-        stored = (c.total_uncompressed_size / first.num_rows for c in chunks if c.path_in_schema in words)
-        return math.ceil(fixed + sum(max(4, one) for one in stored))
+        words_bytes = (c.total_uncompressed_size for c in chunks if c.path_in_schema in words)
+        return math.ceil(fixed + sum(max(4.0, float(size / first.num_rows)) for size in words_bytes))
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,7 @@ class Piece:
     footer: pq.FileMetaData | None = field(default=None, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type[Piece], tuple[object, ...]]:
-        return Piece, (
-            self.file,
-            self.row_groups,
-            self.rows,
-        )  # a footer is large, and is read again where it is needed
+        return Piece, (self.file, self.row_groups, self.rows)  # footers are large: read it again where needed
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpumon.metrics.measure import measure, with_totals
+from gpumon.metrics.measure import measure
 from gpumon.statistics.resampling import critical_from_history
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def from_history(
 ) -> dict[tuple[str, str, str | None, str | None], float]:
     """For each metric, column and segment the effect that the next window exceeds with probability ``level``.
 
-    Every window of the reference is measured against the whole reference, and a tail is fitted to what they show.
+    ``reference`` carries its totals. Every window of it is measured against the whole reference, and a tail is fitted to what they show.
     Empty where the reference has fewer than 8 windows: then chance alone is the yardstick.
     """
     if len(reference.windows) < FEWEST_WINDOWS:
         return {}
     judged = tuple(metric for metric in metrics if metric.judged or "rows" in metric.reads)
-    measured = measure(with_totals(reference), with_totals(reference), judged, level=level)
+    measured = measure(reference, reference, judged, level=None)
     windowed = np.array([window is not None for window in measured.results["window"]])
     rows = measured.results.where(windowed)
     effect = measured.effect[windowed]

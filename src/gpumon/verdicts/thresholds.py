@@ -73,7 +73,9 @@ class Thresholds:
 
     def level(self, metrics: tuple[Metric, ...]) -> float:
         """The budget's part for each judged metric of a column."""
-        return self.budget / max(1, sum(metric.judged and "verdicts" not in metric.reads for metric in metrics))
+        return self.budget / max(
+            1, sum(metric.judged and "verdicts" not in metric.reads for metric in metrics)
+        )
 
     def fixed(self, metric: Metric) -> tuple[float, float] | None:
         """The fixed (warn, alert) of a metric, if it has such here."""

@@ -405,7 +405,7 @@
     table.addEventListener("click", open);
     table.addEventListener("keydown", (event) => {
       const cellNow = event.target.closest("td"), row = cellNow.parentNode;
-      if (event.key === "Enter") return open(event);
+      if (event.key === "Enter") { event.preventDefault(); return open(event); }   // lest it press the button that gets the focus
       const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1], Home: [0, 1 - cellNow.cellIndex], End: [0, labels.length - cellNow.cellIndex] }[event.key] ?? [];
       if (down === undefined) return;
       event.preventDefault();
@@ -501,5 +501,12 @@
   };
   addEventListener("hashchange", linked);
   linked();
+  let width = innerWidth;                                            // a turned phone, a dragged window: figures fit anew
+  addEventListener("resize", () => {
+    if (width === innerWidth) return;
+    width = innerWidth;
+    for (const column of state.list.slice(0, state.drawn).filter((each) => state.open.has(each.rank))) { shut(column, false); expand(column); }
+    maps.forEach((map) => map.refresh());
+  });
   addEventListener("beforeprint", () => { drawRows(PRINTED_ROWS); maps.forEach((map) => map.print()); });
 })();
