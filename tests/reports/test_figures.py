@@ -44,9 +44,14 @@ def test_names_are_shown_as_text() -> None:
 
 
 def test_a_histogram_has_an_outline_a_filled_area_and_its_tails() -> None:
-    paths = parsed(figures.histogram_svg(column("dep_delay"))).findall(f"{SVG}path")
-    assert [path.get("fill") == "none" for path in paths] == [False, True]
-    assert paths[1].get("d", "").count("H") == 40
+    root = parsed(figures.histogram_svg(column("dep_delay")))
+    area = [path for path in root.findall(f"{SVG}path") if path.get("fill") == figures.CURRENT]
+    outline = [path for path in root.findall(f"{SVG}path") if path.get("stroke") == figures.REFERENCE]
+    assert [path.get("d", "").count("H") for path in area + outline] == [40, 40]
+    assert [text.text for text in root.findall(f"{SVG}text") if text.text in {"below", "above"}] == [
+        "below",
+        "above",
+    ]
 
 
 def test_a_column_without_the_asked_figure_says_so() -> None:

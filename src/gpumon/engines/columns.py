@@ -73,7 +73,7 @@ def string_parts(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     if len(array) == 0 or ends is None:
         return np.zeros(0, np.uint8), np.zeros(len(array) + 1, dtype)
     whole = np.frombuffer(ends, dtype)[array.offset : array.offset + len(array) + 1]
-    return np.frombuffer(data or b"", np.uint8), whole
+    return np.frombuffer(data or b"", np.uint8)[whole[0] : whole[-1]], whole - whole[0]
 
 
 def pattern_codes(array: pa.Array) -> NDArray[np.int32]:
@@ -93,7 +93,7 @@ def microseconds(array: pa.Array) -> NDArray[np.int64]:
     array = pc.drop_null(array)
     kind = array.type
     if pa.types.is_time(kind):
-        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()))
+        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()), np.int64)
     return (
         array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64()).to_numpy()
     )

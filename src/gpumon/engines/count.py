@@ -240,7 +240,7 @@ def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:
 def _sorted(array: pa.Array, offsets: NDArray[np.int64]) -> list[Sorted]:
     values, valid = numbers(array)
     x = values.astype(np.float64) if valid is None else np.where(valid, values, np.nan)
-    parts = (x[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True))
+    parts = (x[start:stop] for start, stop in pairwise(offsets.tolist()))
     return [Sorted(np.sort(part[~np.isnan(part)])) for part in parts]
 
 

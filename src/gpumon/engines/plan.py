@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,25 +39,29 @@ def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = 
 
     ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value.
     """
+    values = {
+        column.name: _floats(sample.column(column.name))
+        for column in schema
+        if column.kind is Kind.NUMERIC and column.name in sample.column_names
+    }
     states: dict[tuple[str, str], State] = {("", "rows"): Rows.on()}
-    values: dict[str, NDArray[np.float64]] = {}
-    for column in schema:
-        array = (
-            sample.column(column.name).combine_chunks() if column.name in sample.column_names else pa.nulls(0)
-        )
-        if column.kind is Kind.NUMERIC:
-            x, valid = numbers(array)
-            values[column.name] = x.astype(np.float64) if valid is None else np.where(valid, x, np.nan)
-            if exact:
-                states[column.name, "sorted"] = Sorted.on()
-        states |= _states(column, array, values)
+    with ThreadPoolExecutor() as pool:  # sorting leaves the interpreter's lock
+        for found in pool.map(lambda column: _states(column, sample, values), schema):
+            states |= found
+    if exact:
+        states |= {(name, "sorted"): Sorted.on() for name in values}
     if pairs:
         states |= _pairs(schema, values, states)
     return Profile(schema, states)
 
 
+def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    x, valid = numbers(column.combine_chunks())
+    return x.astype(np.float64) if valid is None else np.where(valid, x, np.nan)
+
+
 def _states(
-    column: Column, array: pa.Array, values: Mapping[str, NDArray[np.float64]]
+    column: Column, sample: pa.Table, values: Mapping[str, NDArray[np.float64]]
 ) -> dict[tuple[str, str], State]:
     name = column.name
     if column.kind is Kind.NUMERIC:
@@ -65,6 +70,7 @@ def _states(
         return {(name, "values"): Times.on()}
     if column.kind is Kind.BOOLEAN:
         return {(name, "values"): Categorical.on(("false", "true"))}
+    array = sample.column(name).combine_chunks() if name in sample.column_names else pa.nulls(0)
     if column.kind is Kind.CATEGORICAL:
         return {(name, "values"): Categorical.on(_vocabulary(array))}
     lengths = pc.drop_null(pc.utf8_length(strings(array))).to_numpy(zero_copy_only=False)

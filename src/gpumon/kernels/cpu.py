@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "cpu"
 
 BLOCK = 2048  # values: 16 kB of float64
-ROWS = 8192  # of a block of the co-moment matrix
+ROWS = 1024  # of a block of columns for co-moments
 TOP = np.float64(PIECES - 1)
 HALF = np.int32(PIECES // 2)
 
@@ -68,7 +68,7 @@ def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> ND
 def hash_strings(data: NDArray[np.uint8], ends: NDArray[Any]) -> NDArray[np.uint64]:
     """Hash strings; see :class:`gpumon.kernels.Kernels`."""
     hashes = np.empty(ends.size - 1, np.uint64)
-    _hash_strings(data, ends, hashes)
+    _hash_strings(_words(data), ends, hashes)
     return hashes
 
 
@@ -77,7 +77,9 @@ def find_strings(
 ) -> NDArray[np.int32]:
     """Find strings in a vocabulary; see :class:`gpumon.kernels.Kernels`."""
     found = np.empty(hashes.size, np.int32)
-    _find_strings(data, ends, hashes, vocabulary.data, vocabulary.ends, vocabulary.table, found)
+    _find_strings(
+        _words(data), ends, hashes, _words(vocabulary.data), vocabulary.ends, vocabulary.table, found
+    )
     return found
 
 
@@ -100,32 +102,25 @@ def scores(
 def comoments(
     columns: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Co-moments; see :class:`gpumon.kernels.Kernels`. The products are BLAS's."""
+    """Co-moments; see :class:`gpumon.kernels.Kernels`."""
     slices, k = offsets.size - 1, len(columns)
-    n = np.zeros((slices, k, k), np.int64)
+    n = np.zeros((slices, k, k))
     s, q, g = (np.zeros((slices, k, k)) for _ in range(3))
-    block = np.empty((k, ROWS))
+    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
     for i in range(slices):
         for start in range(int(offsets[i]), int(offsets[i + 1]), ROWS):
-            rows = slice(start, min(start + ROWS, int(offsets[i + 1])))
-            x = block[:, : rows.stop - rows.start]
+            rows = min(ROWS, int(offsets[i + 1]) - start)
             for row, column in zip(x, columns, strict=True):
-                row[:] = column[rows]
-            there = ~np.isnan(x)
-            if there.all():
-                product = x @ x.T
-                n[i] += x.shape[1]
-                s[i] += x.sum(axis=1)[:, None]
-                q[i] += np.diag(product)[:, None]
-            else:
-                np.copyto(x, 0.0, where=~there)
-                mask = there.astype(np.float64)
-                product = x @ x.T
-                n[i] += (mask @ mask.T).astype(np.int64)
-                s[i] += x @ mask.T
-                q[i] += (x * x) @ mask.T
-            g[i] += product
-    return n, s, q, g
+                row[:rows] = column[start : start + rows]
+            _comoments(x, there, rows, n[i], s[i], q[i], g[i])
+    return n.astype(np.int64), s, q, g
+
+
+def _words(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Bytes as little-endian words, with zeros after them."""
+    words = np.zeros(data.size // 8 + 2, np.uint64)
+    words.view(np.uint8)[: data.size] = data
+    return words
 
 
 def _numbers(guide: Guide) -> tuple[Any, ...]:
@@ -306,6 +301,55 @@ def _register_values(block, registers):
             _register(hashes[i], registers)
 
 
+@reordered
+def _dot(left, right):
+    total = 0.0
+    for i in range(left.size):
+        total += left[i] * right[i]
+    return total
+
+
+@reordered
+def _dot_squares(left, right):
+    total = 0.0
+    for i in range(left.size):
+        total += left[i] * left[i] * right[i]
+    return total
+
+
+@compiled
+def _comoments(x, there, rows, n, s, q, g):
+    """Add a block of k columns to the sums. Masks enter only where a column misses something in the block."""
+    k = x.shape[0]
+    whole = np.empty(k, np.bool_)
+    for i in range(k):
+        found = 0
+        for r in range(rows):
+            ok = x[i, r] == x[i, r]
+            there[i, r] = 1.0 if ok else 0.0
+            x[i, r] = x[i, r] if ok else 0.0
+            found += 1 if ok else 0
+        whole[i] = found == rows
+    for i in range(k):
+        total = _sum(x[i, :rows])
+        for j in range(i, k):
+            product = _dot(x[i, :rows], x[j, :rows])
+            g[i, j] += product
+            if j > i:
+                g[j, i] += product
+        square = _dot(x[i, :rows], x[i, :rows])
+        present = _sum(there[i, :rows])
+        for j in range(k):
+            if whole[j] or j == i:
+                n[i, j] += present
+                s[i, j] += total
+                q[i, j] += square
+            else:
+                n[i, j] += _dot(there[i, :rows], there[j, :rows]) if not whole[i] else _sum(there[j, :rows])
+                s[i, j] += _dot(x[i, :rows], there[j, :rows])
+                q[i, j] += _dot_squares(x[i, :rows], there[j, :rows])
+
+
 @compiled
 def _codes(codes, offsets, counts):
     size = counts.shape[1]
@@ -317,35 +361,45 @@ def _codes(codes, offsets, counts):
 
 
 @compiled
-def _hash_strings(data, ends, hashes):
-    """FNV-1a over the bytes, then mixed."""
+def _word(words, start, length):
+    """The first 8 bytes, or ``length`` if less, from byte ``start`` on, the rest zero; without a branch."""
+    at, shift = start >> 3, np.uint64((start & 7) << 3)
+    word = (words[at] >> shift) | ((words[at + 1] << np.uint64(1)) << (np.uint64(63) - shift))
+    spare = np.uint64(max(8 - length, 0) << 3)
+    return word & (np.uint64(0xFFFFFFFFFFFFFFFF) >> spare)
+
+
+@compiled
+def _hash_strings(words, ends, hashes):
     for i in range(hashes.size):
-        h = np.uint64(0xCBF29CE484222325)
-        for j in range(ends[i], ends[i + 1]):
-            h = (h ^ np.uint64(data[j])) * np.uint64(0x100000001B3)
+        start, length = np.int64(ends[i]), np.int64(ends[i + 1] - ends[i])
+        h = np.uint64(length)
+        for offset in range(0, length, 8):
+            h = (h ^ _word(words, start + offset, length - offset)) * np.uint64(0x9E3779B97F4A7C15)
+            h ^= h >> np.uint64(32)
         hashes[i] = _mixed(h)
 
 
 @compiled
-def _find_strings(data, ends, hashes, known, known_ends, table, found):
+def _find_strings(words, ends, hashes, known, known_ends, table, found):
     last = np.uint64(table.size - 1)
     for i in range(hashes.size):
+        start, length = np.int64(ends[i]), np.int64(ends[i + 1] - ends[i])
         place = hashes[i] & last
         code = np.int32(table[place] - 1)
-        while code >= 0 and not _same(
-            data, ends[i], ends[i + 1], known, known_ends[code], known_ends[code + 1]
-        ):
+        while code >= 0 and not _same(words, start, length, known, known_ends[code], known_ends[code + 1]):
             place = (place + np.uint64(1)) & last
             code = np.int32(table[place] - 1)
         found[i] = code
 
 
 @compiled
-def _same(data, start, end, known, known_start, known_end):
-    if end - start != known_end - known_start:
+def _same(words, start, length, known, known_start, known_end):
+    if length != known_end - known_start:
         return False
-    for i in range(end - start):
-        if data[start + i] != known[known_start + i]:
+    for offset in range(0, length, 8):
+        left = _word(words, start + offset, length - offset)
+        if left != _word(known, known_start + offset, length - offset):
             return False
     return True
 

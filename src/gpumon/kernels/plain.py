@@ -61,13 +61,17 @@ def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> ND
 
 
 def hash_strings(data: NDArray[np.uint8], ends: NDArray[Any]) -> NDArray[np.uint64]:
-    """Hash strings by FNV-1a over the bytes, then mixed; see :class:`gpumon.kernels.Kernels`."""
-    hashes = np.full(ends.size - 1, 0xCBF29CE484222325, np.uint64)
-    lengths = np.diff(ends)
-    for byte in range(int(lengths.max(initial=0))):
-        longer = lengths > byte
-        letters = data[ends[:-1][longer] + byte].astype(np.uint64)
-        hashes[longer] = (hashes[longer] ^ letters) * np.uint64(0x100000001B3)
+    """Hash strings, eight bytes at a time; see :class:`gpumon.kernels.Kernels`."""
+    padded = np.concatenate((data, np.zeros(8, np.uint8)))
+    words = np.ndarray(data.size + 1, np.dtype("<u8"), padded.tobytes(), strides=(1,))  # from every byte on
+    lengths = np.diff(ends).astype(np.int64)
+    hashes = lengths.astype(np.uint64)
+    for offset in range(0, int(lengths.max(initial=0)), 8):
+        longer = np.flatnonzero(lengths > offset)
+        spare = np.maximum(8 - (lengths[longer] - offset), 0).astype(np.uint64)
+        word = words[ends[longer] + offset] & (np.uint64(2**64 - 1) >> (spare * np.uint64(8)))
+        h = (hashes[longer] ^ word) * np.uint64(0x9E3779B97F4A7C15)
+        hashes[longer] = h ^ (h >> np.uint64(32))
     return _mixed(hashes)
 
 

@@ -18,6 +18,8 @@ __all__ = ["REGISTERS", "Numeric", "Sorted", "chan", "edges_of"]
 MOST_EDGES = 1024
 """Edges of a column with many values; one with at most this many values gets a bin for each of them."""
 
+LARGEST = np.finfo(np.float64).max
+
 REGISTERS = 4096
 """HyperLogLog registers: a standard error of 1.04 / 64 = 1.6 %."""
 
@@ -133,7 +135,6 @@ def edges_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _around(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each value and the float after it."""
-    with np.errstate(over="ignore"):
-        edges = np.unique(np.concatenate((values, np.nextafter(values, np.inf))))
-    return edges[np.isfinite(edges)] if np.isfinite(edges).sum() > 1 else np.array([0.0, float(edges[0])])
+    """Each value and the float after it (for the largest float, the one before it)."""
+    beside = np.nextafter(values, np.where(values < LARGEST, np.inf, -np.inf))
+    return np.unique(np.concatenate((values, beside)))

@@ -32,6 +32,8 @@ __all__ = [
 Pair = tuple[float, float]
 
 REFERENCE, CURRENT = "#3f7fc1", "#d9702b"
+_OUTLINE: dict[str, Any] = {"fill": "none", "stroke": REFERENCE, "stroke_width": 1.5}
+_FILLED: dict[str, Any] = {"fill": CURRENT, "fill_opacity": 0.5}
 _MOST_ROWS = 40
 STATUS_WORDS = {
     "alert": "alert",
@@ -110,18 +112,23 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def tick_words(values: Sequence[float]) -> list[str]:
-    """Labels of ticks: one prefix for all of them and just enough decimals to tell them apart.
+    """Labels of ticks: one unit for all of them and just enough decimals to tell them apart.
 
     >>> tick_words([0.0, 0.05, 0.1]), tick_words([1_371_000_000, 1_371_500_000])
-    (['0.00', '0.05', '0.10'], ['1.3710 G', '1.3715 G'])
+    (['0', '0.05', '0.10'], ['1.3710 G', '1.3715 G'])
     """
     top = max(map(abs, values), default=0.0)
-    if len(values) < 2 or top < 1e-3 or top >= 1e15:
+    if len(values) < 2 or top == 0:
         return [number(value) for value in values]
-    thousands = 0 if top < 1e4 else min(int(math.log10(top)) // 3, 4)
-    decimals = max(0, -math.floor(math.log10((values[1] - values[0]) / 1000**thousands) + 1e-9))
-    suffix = f" {'kMGT'[thousands - 1]}" if thousands else ""
-    return [f"{value / 1000**thousands:.{decimals}f}{suffix}".replace("-", "−") for value in values]
+    power = math.floor(math.log10(top))
+    if 1e-3 <= top < 1e15:
+        thousands = 0 if top < 1e4 else min(power // 3, 4)
+        unit, suffix = 1000.0**thousands, f" {'kMGT'[thousands - 1]}" if thousands else ""
+    else:
+        unit, suffix = 10.0**power, f"e{power}"
+    decimals = max(0, -math.floor(math.log10((values[1] - values[0]) / unit) + 1e-9))
+    words = [f"{'−' if value < 0 else ''}{abs(value) / unit:.{decimals}f}{suffix}" for value in values]
+    return [word if value else "0" for value, word in zip(values, words, strict=True)]
 
 
 def levels(values: Iterable[float | None], about: int = 7) -> list[float]:
@@ -145,24 +152,18 @@ def histogram_svg(column: Mapping[str, Any]) -> str:
     histogram = column.get("histogram")
     if not histogram:
         return _nothing(column, "histogram")
-    edges, sides = histogram["edges"], (histogram["reference"], histogram["current"])
-    tails = (histogram["below"], histogram["above"])
-    plot = _Plot((edges[0], edges[-1]), (0, max(map(max, (*sides, *tails))) or 1), left=76, right=38)
-    marks = [
-        _tag("path", d=_steps(plot, edges, sides[1], closed=True), fill=CURRENT, fill_opacity=0.5),
-        _tag("path", d=_steps(plot, edges, sides[0]), fill="none", stroke=REFERENCE, stroke_width=1.6),
-    ]
-    for shares, x, words in zip(tails, (plot.left - 20, plot.x1 + 6), ("below", "above"), strict=True):
+    edges, reference, current = histogram["edges"], histogram["reference"], histogram["current"]
+    below, above = histogram["below"], histogram["above"]
+    plot = _Plot(
+        (edges[0], edges[-1]), (0, max(*reference, *current, *below, *above) or 1), left=76, right=442
+    )
+    marks = [_steps(plot, edges, current, **_FILLED), _steps(plot, edges, reference, **_OUTLINE)]
+    for words, x, shares in (("below", 56.0, below), ("above", 448.0, above)):
         if max(shares) > 0:
-            heights = [plot.y0 - plot.y(share) for share in shares]
-            marks.append(_rect(x, plot.y0 - heights[1], 14, heights[1], fill=CURRENT, fill_opacity=0.5))
-            marks.append(
-                _rect(
-                    x, plot.y0 - heights[0], 14, heights[0], fill="none", stroke=REFERENCE, stroke_width=1.4
-                )
-            )
-            marks.append(_text(x + 7, plot.y0 + 14, words, anchor="middle", size=9))
-    return _figure(column, "Histogram", plot.axes() + "".join(marks))
+            for share, paint in zip(shares, (_OUTLINE, _FILLED), strict=True):
+                marks.append(_rect(x, plot.y(share), 14, plot.floor - plot.y(share), **paint))
+            marks.append(_text(x + 7, plot.floor + 14, words, text_anchor="middle", font_size=9))
+    return _figure(column, "Histogram", plot.axes(clear=16) + "".join(marks))
 
 
 def ecdf_svg(column: Mapping[str, Any]) -> str:
@@ -170,24 +171,14 @@ def ecdf_svg(column: Mapping[str, Any]) -> str:
     ecdf = column.get("ecdf")
     if not ecdf:
         return _nothing(column, "cumulative distribution")
-    x, sides = ecdf["x"], (ecdf["reference"], ecdf["current"])
+    x, reference, current = ecdf["x"], ecdf["reference"], ecdf["current"]
     plot = _Plot((x[0], x[-1]), (0, 1))
+    gap, at, r, c = max((abs(r - c), at, r, c) for at, r, c in zip(x, reference, current, strict=True))
     marks = [
-        _tag("path", d=_line(plot, x, values), fill="none", stroke=colour, stroke_width=1.8)
-        for values, colour in zip(sides, (REFERENCE, CURRENT), strict=True)
+        _line(plot, x, reference, stroke=REFERENCE, stroke_width=1.8),
+        _line(plot, x, current, stroke=CURRENT, stroke_width=1.8),
+        _line(plot, [at, at], [r, c], stroke="currentColor", stroke_width=1.2),
     ]
-    gap, at, low, high = max((abs(r - c), v, r, c) for v, r, c in zip(x, *sides, strict=True))
-    marks.append(
-        _tag(
-            "line",
-            x1=plot.x(at),
-            x2=plot.x(at),
-            y1=plot.y(low),
-            y2=plot.y(high),
-            stroke="currentColor",
-            stroke_width=1.2,
-        )
-    )
     words = f"Cumulative distribution, at most {number(gap)} apart at {number(at)}"
     return _figure(column, words, plot.axes() + "".join(marks))
 
@@ -200,15 +191,15 @@ def categories_svg(column: Mapping[str, Any]) -> str:
     if column.get("other") and max(column["other"]) > 0:
         rows.append(("all others", *column["other"]))
     new, vanished = {name for name, _ in column.get("new") or ()}, set(column.get("vanished") or ())
-    widest = max(max(row[1:]) for row in rows) or 1
-    scale = _linear((0, widest), (0, 200))
+    width = _linear((0, max(max(row[1:]) for row in rows) or 1), (0, 200))
     marks = []
-    for y, (name, reference, current) in zip(range(36, 36 + 24 * len(rows), 24), rows, strict=False):
-        note = " (new)" if name in new else " (gone)" if name in vanished else ""
+    for i, (name, reference, current) in enumerate(rows):
+        y, note = 36 + 24 * i, " (new)" if name in new else " (gone)" if name in vanished else ""
+        words = printable(name, 20 - len(note)) + note
         marks += [
-            _text(132, y + 12, printable(name, 20 - len(note)) + note, anchor="end", tip=printable(name)),
-            _rect(140, y, scale(reference), 8, fill="none", stroke=REFERENCE, stroke_width=1.4),
-            _rect(140, y + 9, scale(current), 8, fill=CURRENT, fill_opacity=0.75),
+            _text(132, y + 12, words, tip=printable(name), text_anchor="end"),
+            _rect(140, y, width(reference), 8, **_OUTLINE),
+            _rect(140, y + 9, width(current), 8, **_FILLED),
             _text(348, y + 12, f"{percent(reference)} → {percent(current)}"),
         ]
     return _figure(column, "Categories", "".join(marks), height=44 + 24 * len(rows))
@@ -222,12 +213,11 @@ def sparkline_svg(column: Mapping[str, Any]) -> str:
         _, reference, current = zip(*column["categories"], strict=True)
     else:
         reference, current = [0.0], [0.0]
-    plot = _Plot(
-        (0, len(reference)), (0, max(*reference, *current) or 1), (120, 28), left=1, right=1, top=2, bottom=1
+    bins, top = len(reference), max(*reference, *current) or 1
+    plot = _Plot((0, bins), (0, top), left=1, right=119, top=2, floor=27)
+    marks = _steps(plot, range(bins + 1), current, **_FILLED) + _steps(
+        plot, range(bins + 1), reference, **_OUTLINE
     )
-    edges = range(len(reference) + 1)
-    marks = _tag("path", d=_steps(plot, edges, current, closed=True), fill=CURRENT, fill_opacity=0.5)
-    marks += _tag("path", d=_steps(plot, edges, reference), fill="none", stroke=REFERENCE, stroke_width=1.2)
     return _svg(f"{printable(column['name'], 80)}: reference and current", marks, 120, 28)
 
 
@@ -240,41 +230,36 @@ def heatmap_svg(windows: Mapping[str, Any]) -> str:
     names, labels = windows["columns"][:_MOST_ROWS], windows["labels"]
     bounds = levels(value for row in windows["values"] for value in row)
     width = max(8.0, min(40.0, 560 / max(len(labels), 1)))
-    marks = []
-    for i, (name, values, statuses) in enumerate(
-        zip(names, windows["values"], windows["status"], strict=False)
-    ):
-        y = 34 + 20 * i
-        marks.append(_text(152, y + 13, printable(name, 22), anchor="end", tip=printable(name)))
-        for j, (label, value, status) in enumerate(zip(labels, values, statuses, strict=True)):
-            x, known = 160 + width * j, value is not None and not math.isnan(value)
-            strength = (0.08 + 0.92 * bisect_right(bounds, abs(value)) / max(len(bounds), 1)) if known else 0
-            told = f"{printable(name, 80)}, {printable(label, 80)}: {number(value)}, {STATUS_WORDS[status]}"
-            paint = (
-                {"fill": CURRENT, "fill_opacity": round(strength, 3)}
-                if known
-                else {"fill": "none", "stroke_dasharray": 2}
-            )
-            marks.append(
-                _rect(
-                    x, y, width - 2, 18, rx=2, stroke="currentColor", stroke_opacity=0.25, tip=told, **paint
-                )
-            )
-            sign = "×" if status == "error" else "●" if status == "alert" else "" if known else "–"
-            if sign:
-                marks.append(_text(x + width / 2 - 1, y + 13, sign, anchor="middle", size=9))
-    bottom = 34 + 20 * len(names)
-    ends = {0: "start", len(labels) - 1: "end"}
-    for j, anchor in ends.items() if labels else ():
-        marks.append(
-            _text(160 + width * (j + (anchor == "end")), bottom + 14, printable(labels[j], 24), anchor=anchor)
-        )
     left_out = len(windows["columns"]) - len(names)
     title = "Columns by window" + (
         f" (the first {_MOST_ROWS}; {left_out} more are not drawn)" if left_out else ""
     )
-    body = _text(8, 18, title, weight=600) + "".join(marks)
-    return _svg(title, body, max(480, int(170 + width * len(labels))), bottom + 24)
+    marks = [_text(8, 18, title, font_weight=600)]
+    for i, (name, values, statuses) in enumerate(
+        zip(names, windows["values"], windows["status"], strict=False)
+    ):
+        y = 34 + 20 * i
+        marks.append(_text(152, y + 13, printable(name, 22), tip=printable(name), text_anchor="end"))
+        for j, (label, value, status) in enumerate(zip(labels, values, statuses, strict=True)):
+            told = f"{printable(name, 80)}, {printable(label, 80)}: {number(value)}, {STATUS_WORDS[status]}"
+            marks.append(_cell(160 + width * j, y, width - 2, value, status, bounds, told))
+    bottom, right = 34 + 20 * len(names), 160 + width * len(labels)
+    if labels:
+        marks.append(_text(160, bottom + 14, printable(labels[0], 24)))
+    if len(labels) > 1:
+        marks.append(_text(right, bottom + 14, printable(labels[-1], 24), text_anchor="end"))
+    return _svg(title, "".join(marks), max(480, round(right) + 10), bottom + 24)
+
+
+def _cell(
+    x: float, y: float, width: float, value: float | None, status: str, bounds: Sequence[float], told: str
+) -> str:
+    known = value is not None and not math.isnan(value)
+    level = bisect_right(bounds, abs(value)) / max(len(bounds), 1) if known and value is not None else 0
+    paint = {"fill": CURRENT, "fill_opacity": 0.08 + 0.92 * level} if known else {"fill": "none"}
+    sign = {"error": "×", "alert": "●"}.get(status, "" if known else "–")
+    box = _rect(x, y, width, 18, tip=told, rx=2, stroke="currentColor", stroke_opacity=0.25, **paint)
+    return box + (_text(x + width / 2, y + 13, sign, text_anchor="middle", font_size=9) if sign else "")
 
 
 class _Plot(NamedTuple):
@@ -282,54 +267,29 @@ class _Plot(NamedTuple):
 
     xs: Pair
     ys: Pair
-    size: tuple[int, int] = (480, 240)
     left: float = 52
-    right: float = 14
+    right: float = 466
     top: float = 38
-    bottom: float = 26
-
-    @property
-    def x1(self) -> float:
-        return self.size[0] - self.right
-
-    @property
-    def y0(self) -> float:
-        return self.size[1] - self.bottom
+    floor: float = 214
 
     def x(self, value: float) -> float:
-        return _linear(self.xs, (self.left, self.x1))(value)
+        return _linear(self.xs, (self.left, self.right))(value)
 
     def y(self, value: float) -> float:
-        return _linear(self.ys, (self.y0, self.top))(value)
+        return _linear(self.ys, (self.floor, self.top))(value)
 
-    def axes(self) -> str:
-        """Labels at round values of both axes (shares stand on the vertical one) and faint lines across."""
-        labels = ticks(*self.xs)
-        words = tick_words(labels)
-        room = (
-            (self.left + 16, self.x1 - 16) if self.left > 60 else (0, self.size[0])
-        )  # beside the tails' own words
-        across = [
-            _tag(
-                "line",
-                x1=self.left,
-                x2=self.x1,
-                y1=self.y(v),
-                y2=self.y(v),
-                stroke="currentColor",
-                stroke_opacity=0.15,
-            )
-            + _text(
-                self.left - (28 if self.left > 60 else 6), self.y(v) + 4, percent(v), anchor="end", size=10
-            )
-            for v in ticks(*self.ys, about=4)
-        ]
-        along = [
-            _text(self.x(v), self.y0 + 14, word, anchor="middle", size=10)
-            for v, word in zip(labels, words, strict=True)
-            if room[0] <= self.x(v) <= room[1]
-        ]
-        return "".join(across + along)
+    def axes(self, clear: float = -10) -> str:
+        """Round values along the bottom, none within ``clear`` pixels of its ends; shares and faint lines across."""
+        marks = []
+        for share in ticks(*self.ys, about=4):
+            y = self.y(share)
+            marks.append(_tag("path", d=f"M52 {y:.1f}H466", stroke="currentColor", stroke_opacity=0.15))
+            marks.append(_text(46, y + 4, percent(share), text_anchor="end", font_size=10))
+        places = ticks(*self.xs)
+        for place, words in zip(places, tick_words(places), strict=True):
+            if self.left + clear <= self.x(place) <= self.right - clear:
+                marks.append(_text(self.x(place), self.floor + 14, words, text_anchor="middle", font_size=10))
+        return "".join(marks)
 
 
 def _linear(domain: Pair, pixels: Pair) -> Callable[[float], float]:
@@ -338,26 +298,29 @@ def _linear(domain: Pair, pixels: Pair) -> Callable[[float], float]:
     return lambda value: start + (value - low) * slope
 
 
-def _steps(plot: _Plot, edges: Sequence[float], shares: Sequence[float], *, closed: bool = False) -> str:
-    """The path of a histogram: up at the first edge, across each bin, down at the last."""
-    path = [f"M{plot.x(edges[0]):.1f} {plot.y0:.1f}"]
-    path += [f"V{plot.y(s):.1f}H{plot.x(e):.1f}" for s, e in zip(shares, edges[1:], strict=True)]
-    return "".join(path) + f"V{plot.y0:.1f}" + ("Z" if closed else "")
+def _steps(plot: _Plot, edges: Sequence[float], shares: Sequence[float], **paint: Any) -> str:
+    """A histogram as one path: up at the first edge, across each bin, down at the last."""
+    bins = "".join(f"V{plot.y(s):.1f}H{plot.x(e):.1f}" for s, e in zip(shares, edges[1:], strict=True))
+    return _tag("path", d=f"M{plot.x(edges[0]):.1f} {plot.floor:.1f}{bins}V{plot.floor:.1f}", **paint)
 
 
-def _line(plot: _Plot, x: Sequence[float], y: Sequence[float]) -> str:
-    return "M" + "L".join(f"{plot.x(a):.1f} {plot.y(b):.1f}" for a, b in zip(x, y, strict=True))
+def _line(plot: _Plot, x: Sequence[float], y: Sequence[float], **paint: Any) -> str:
+    points = "L".join(f"{plot.x(a):.1f} {plot.y(b):.1f}" for a, b in zip(x, y, strict=True))
+    return _tag("path", d=f"M{points}", fill="none", **paint)
 
 
 def _figure(column: Mapping[str, Any], what: str, body: str, height: int = 240) -> str:
-    """The frame of a figure: name and kind on top, the key to the colours at the right."""
-    head = _text(8, 16, printable(column["name"], 60), weight=600, tip=printable(column["name"]))
-    head += _text(8, 29, what, size=10)
-    head += _rect(336, 21, 10, 8, fill="none", stroke=REFERENCE, stroke_width=1.4) + _text(
-        350, 29, "reference", size=10
-    )
-    head += _rect(416, 21, 10, 8, fill=CURRENT, fill_opacity=0.6) + _text(430, 29, "current", size=10)
-    return _svg(f"{what} of {printable(column['name'], 80)}, reference and current", head + body, 480, height)
+    """The frame of a figure: the column's name, what is drawn, and the key to the colours."""
+    head = [
+        _text(8, 16, printable(column["name"], 60), tip=printable(column["name"]), font_weight=600),
+        _text(8, 29, what, font_size=10),
+        _rect(336, 21, 10, 8, **_OUTLINE),
+        _text(350, 29, "reference", font_size=10),
+        _rect(416, 21, 10, 8, **_FILLED),
+        _text(430, 29, "current", font_size=10),
+    ]
+    title = f"{what} of {printable(column['name'], 80)}, reference and current"
+    return _svg(title, "".join(head) + body, 480, height)
 
 
 def _nothing(column: Mapping[str, Any], what: str) -> str:
@@ -367,29 +330,17 @@ def _nothing(column: Mapping[str, Any], what: str) -> str:
 def _svg(title: str, body: str, width: int, height: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" style="max-width:100%;height:auto" font-family="system-ui, sans-serif" font-size="11">'
-        f"<title>{escape(title)}</title>{body}</svg>"
+        f'height="{height}" style="max-width:100%;height:auto" font-family="system-ui, sans-serif" font-size="11" '
+        f'fill="currentColor"><title>{escape(title)}</title>{body}</svg>'
     )
 
 
-def _rect(x: float, y: float, width: float, height: float, **attributes: Any) -> str:
-    return _tag("rect", x=x, y=y, width=max(width, 0), height=max(height, 0), **attributes)
+def _rect(x: float, y: float, width: float, height: float, *, tip: str = "", **attributes: Any) -> str:
+    return _tag("rect", "", tip, x=x, y=y, width=max(width, 0), height=max(height, 0), **attributes)
 
 
-def _text(
-    x: float, y: float, words: str, *, anchor: str = "start", size: int = 11, weight: int = 400, tip: str = ""
-) -> str:
-    return _tag(
-        "text",
-        words,
-        tip,
-        x=x,
-        y=y,
-        text_anchor=anchor,
-        font_size=size,
-        font_weight=weight,
-        fill="currentColor",
-    )
+def _text(x: float, y: float, words: str, *, tip: str = "", **attributes: Any) -> str:
+    return _tag("text", words, tip, x=x, y=y, **attributes)
 
 
 def _tag(name: str, words: str = "", tip: str = "", **attributes: Any) -> str:

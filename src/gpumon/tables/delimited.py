@@ -98,14 +98,14 @@ def parsing(
         try:
             yield csv.open_csv(source, read, convert_options=convert)
         except pa.ArrowInvalid as error:
-            raise InputError(f"{path}: {_said(str(error), types)}") from error
+            raise InputError(f"{path}: {_said(path, str(error))}") from error
 
 
 def _compression(path: str) -> str | None:
     return next((kind for ending, kind in COMPRESSION.items() if path.lower().endswith(ending)), None)
 
 
-def _said(error: str, types: pa.Schema | None) -> str:
+def _said(path: str, error: str) -> str:
     """The complaint of pyarrow, in the words of whoever reads it."""
     if "Empty CSV file" in error:
         return "the file has no header; write the names of the columns into its first line"
@@ -113,8 +113,9 @@ def _said(error: str, types: pa.Schema | None) -> str:
     if not found:
         return f"cannot be read as CSV: {error}; mend that line, or write the table as Parquet"
     number, line, kind, problem = found.groups()
-    column = repr(types.names[int(number)]) if types else f"number {int(number) + 1}"
+    with parsing(path) as header:
+        column = header.schema.names[int(number)]
     return (
-        f"column {column} begins as {kind}, but {f'line {line}' if line else 'later'} has an {problem}; "
+        f"column {column!r} begins as {kind}, but {f'line {line}' if line else 'a later line'} does not fit, {problem}; "
         "give the column one type throughout, or write the table as Parquet"
     )

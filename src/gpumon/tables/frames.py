@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -159,7 +160,7 @@ def _refuse_mixed(values: Any, column: str, name: str) -> None:
     """Raise a SchemaError if Python objects of different families stand in one column; None, NaN and NA fit all."""
     found = set(map(type, values))
     if len({family for family in map(_family, found) if family}) > 1:
-        found = {type(v) for v in values if not (isinstance(v, float | np.floating) and np.isnan(v))}
+        found = {type(v) for v in values if not (isinstance(v, float) and math.isnan(v))}
     if len({family for family in map(_family, found) if family}) > 1:
         told = " and ".join(sorted(kind.__name__ for kind in found if _family(kind)))
         raise SchemaError(

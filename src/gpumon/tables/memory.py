@@ -11,7 +11,7 @@ import pyarrow as pa
 from gpumon.errors import InputError
 from gpumon.tables.columns import canonical, canonical_schema, refuse_doubles, skipped
 from gpumon.tables.paths import reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, Table, evenly_spaced, rebatched, sampled
+from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, Table, rebatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,12 +47,6 @@ class Frame(Table):
         """Slices of 262,144 rows."""
         table = self._table.select(self.chosen(columns).names)
         return [Rows(table.slice(i, PARTITION_ROWS), threads) for i in range(0, self.rows, PARTITION_ROWS)]
-
-    def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        """At most ``rows`` evenly spaced rows; the others are not looked at."""
-        schema = self.chosen(columns)
-        picked = self._table.select(schema.names).take(pa.array(evenly_spaced(self.rows, rows)))
-        return sampled(Rows(picked).batches(), schema, rows, picked.num_rows)
 
     def load(self, columns: Sequence[str] | None = None) -> Frame:
         """The same rows, of ``columns`` only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -46,8 +46,13 @@ class ParquetTable(Table):
         with ThreadPoolExecutor() as pool:
             footers = list(pool.map(_footer, [file.path for file in files]))
         schemas = [footer.schema.to_arrow_schema() for footer in footers]
+        folders = list(_folder_columns(files, schemas[0].names))
+        files = [
+            replace(file, hive=tuple((f.name, dict(file.hive).get(f.name)) for f in folders))
+            for file in files
+        ]
         self.name = name
-        self.schema = _common_schema(files, schemas)
+        self.schema = pa.schema([*_common_schema(files, schemas), *folders])
         self.skipped = skipped(schemas[0])
         sizes = [[int(f.row_group(i).num_rows) for i in range(f.num_row_groups)] for f in footers]
         self._files: list[tuple[File, pq.FileMetaData, list[int]]] = list(
@@ -140,17 +145,19 @@ class RowGroups:
 
     def _decoded(self, piece: Piece, rows: int) -> Iterator[pa.RecordBatch]:
         local = "://" not in piece.file.path
+        folders = dict(piece.file.hive)
+        own = [f for f in self.schema if f.name not in folders]
         with reading(piece.file.path, "Parquet"), opened(piece.file.path) as file:
             source = pq.ParquetFile(
                 file,
                 metadata=piece.footer,
-                read_dictionary=[f.name for f in self.schema if f.type == WORDS],
+                read_dictionary=[f.name for f in own if f.type == WORDS],
                 pre_buffer=not local,
                 buffer_size=PAGE if local else 0,
             )
-            names = self.schema.names
+            names = [f.name for f in own]
             for batch in source.iter_batches(rows, piece.row_groups, columns=names, use_threads=self.threads):
-                yield _with_folders(batch, dict(piece.file.hive), self.schema)
+                yield _with_folders(batch, folders, self.schema)
 
 
 def _footer(path: str) -> pq.FileMetaData:
@@ -159,7 +166,7 @@ def _footer(path: str) -> pq.FileMetaData:
 
 
 def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """The columns of all files, numbers in a type that holds those of every file, and the columns of the folders."""
+    """The columns of all files, numbers in a type that holds those of every file."""
     first = schemas[0]
     common = {f.name: f for f in _to_decode(first)}
     for file, own in zip(files, schemas, strict=True):
@@ -178,7 +185,7 @@ def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Sc
                     f"in {file.path}; write both with the same type, or scan them apart"
                 )
             common[name] = merged
-    return pa.schema([*canonical_schema(pa.schema(common.values())), *_folder_columns(files, first.names)])
+    return canonical_schema(pa.schema(common.values()))
 
 
 def _to_decode(arrow: pa.Schema) -> Iterator[pa.Field]:
@@ -209,14 +216,14 @@ def _folder_columns(files: Sequence[File], own: Sequence[str]) -> Iterator[pa.Fi
             if key not in own:
                 values.setdefault(key, set()).update(() if value is None else (value,))
     for key, known in values.items():
-        whole = known and all(re.fullmatch(r"[+-]?\d{1,18}", value) for value in known)
+        whole = known and all(re.fullmatch(r"-?\d{1,18}", value) for value in known)
         yield pa.field(key, pa.int64() if whole else WORDS)
 
 
 def _with_folders(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
-    """``batch`` in the types of ``schema``, the columns that the file lacks from the names of its folders."""
-    own, rows = batch.schema.names, batch.num_rows
-    text = {name: pa.scalar(folders.get(name), pa.string()) for name in schema.names if name not in own}
+    """``batch`` in the types of ``schema``, those of ``folders`` filled with the value there."""
+    text = {name: pa.scalar(value, pa.string()) for name, value in folders.items()}
+    rows = batch.num_rows
     return canonical(
         [pa.repeat(text[n], rows) if n in text else batch.column(n) for n in schema.names], schema
     )
