@@ -123,7 +123,6 @@ def visit(browser: Browser, tmp_path: Path) -> Callable[..., str]:
         path = tmp_path / "report.html"
         path.write_text(html.render(payload), "utf-8")
         browser.driver.get(path.as_uri() + place)
-        browser.frame()
         return path.as_uri()
 
     return visit

@@ -96,21 +96,13 @@ def test_without_a_script_the_verdict_the_columns_and_the_facts_can_be_read(
 ) -> None:
     browser.tell("Emulation.setScriptExecutionDisabled", value=True)
     try:
-        visit_text(browser, visit)
+        visit(payload())
         text = browser.driver.find_element("tag name", "main").text
     finally:
         browser.tell("Emulation.setScriptExecutionDisabled", value=False)
     for words in ("4 of 24 columns drifted", "dep_delay", "moved up by 0.31 std", "no CUDA device answers"):
         assert words in text
     assert "Find a column" not in text
-
-
-def visit_text(browser: Browser, visit: Visit) -> None:
-    browser.frame, waited = (lambda: None), browser.frame  # type: ignore[method-assign]
-    try:
-        visit(payload())
-    finally:
-        browser.frame = waited  # type: ignore[method-assign]
 
 
 # ---- large reports
@@ -242,6 +234,8 @@ def test_the_detail_shows_every_metric_with_bounds_p_q_threshold_and_method(
     browser: Browser, visit: Visit
 ) -> None:
     given = payload()
+    given["columns"][0]["metrics"][7][1:5] = [12.5, 12.5, 12.5, "column"]
+    given["columns"][0]["metrics"][8][1:4] = [2.0, 2.0, 2.00001]
     visit(given)
     browser.run("document.querySelector('.opener').click()")
     rows = browser.run(
@@ -252,6 +246,8 @@ def test_the_detail_shows_every_metric_with_bounds_p_q_threshold_and_method(
     assert rows[1][4] == "0.06"
     assert "…" in rows[3][2]
     assert rows[4][1].endswith(" std")
+    assert rows[8][1:3] == ["12.5", "exact"]
+    assert rows[9][1:3] == ["2", "± 5e-6"]
     assert rows[2][8] == "deciles of the reference, missing as its own bin"
 
 
@@ -266,6 +262,32 @@ def test_pointing_at_a_figure_tells_its_numbers(browser: Browser, visit: Visit) 
         told = figure.find_element("css selector", ".told").text
         assert sign in told
         assert "→" in told
+
+
+def test_numbers_that_are_not_known_not_finite_or_all_the_same_are_drawn(
+    browser: Browser, visit: Visit
+) -> None:
+    given = payload(4, 1)
+    first, second = given["columns"][:2]
+    first |= {"score": float("inf"), "missing": [None, 0.1]}
+    first["metrics"][0][1:4] = [float("inf"), None, float("inf")]
+    first["histogram"] |= {"edges": [5.0] * 41, "current": [float("nan")] * 40}
+    second["ecdf"] |= {"x": [7] * 64}
+    given["windows"]["values"][0][0] = float("inf")
+    visit(given)
+    browser.run(OPEN_ALL)
+    browser.draw_everything()
+    assert browser.complaints() == []
+    assert browser.run("return document.querySelector('.row .score b').textContent") == "∞"
+    assert browser.run("return document.querySelector('.row .missing').textContent") == "– → 10 %"
+    assert browser.run("return document.querySelector('#windows td.cell').textContent") == "∞"
+    assert "NaN" not in browser.run("return document.querySelector('main').innerHTML")
+
+
+def test_a_report_without_columns_says_so(browser: Browser, visit: Visit) -> None:
+    visit(payload(0, 0, 0))
+    assert browser.run("return document.getElementById('ranking').textContent") == "No column was compared."
+    assert browser.complaints() == []
 
 
 # ---- looks

@@ -159,6 +159,15 @@ def test_metrics_keep_six_digits_and_their_words(page: Page) -> None:
             assert all(b is None if a is None else b == pytest.approx(a, rel=1e-5) for a, b in numbers)
 
 
+def test_bounds_that_differ_by_little_do_not_look_exact() -> None:
+    given = payload(1)
+    given["columns"][0]["metrics"][0][1:4] = [1.0, 1.0, 1.0 + 1e-12]
+    given["columns"][0]["metrics"][1][1:4] = [1.0, 1.0, 1.0]
+    near, same, *_ = Page(html.render(given)).data["columns"][0]["metrics"]
+    assert near[1:4] == [1, 1, 1.0 + 1e-12]
+    assert same[1:4] == [1, 1, 1]
+
+
 def test_not_known_and_infinite_are_told_apart() -> None:
     given = payload(2)
     given["columns"][0]["score"] = float("inf")

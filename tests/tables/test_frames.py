@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from pyarrow import feather
 
 from gpumon.errors import InputError, SchemaError
-from gpumon.tables import open_table
+from gpumon.tables import SAMPLE_ROWS, open_table
 from gpumon.tables.columns import canonical_schema
 
 
@@ -340,7 +340,7 @@ def test_a_long_reader_is_streamed_once():
     table = open_table(reader, name="the stream")
     assert table.rows is None
     assert table.nbytes() is None
-    assert len(table.sample(["x"])) == 131_072
+    assert len(table.sample(["x"])) == SAMPLE_ROWS
     parts = table.partitions(["x"])
     read = np.concatenate([b["x"].to_numpy() for part in parts for b in part.batches(50_000)])
     assert np.array_equal(read, np.tile(np.arange(400_000), 4))

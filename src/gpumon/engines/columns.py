@@ -92,8 +92,5 @@ def microseconds(array: pa.Array) -> NDArray[np.int64]:
     """A datetime column (nulls left out) as microseconds since 1970-01-01; for times of day, since midnight."""
     array = pc.drop_null(array)
     kind = array.type
-    if pa.types.is_time(kind):
-        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()), np.int64)
-    return (
-        array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False).cast(pa.int64()).to_numpy()
-    )
+    unit = pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us", tz=getattr(kind, "tz", None))
+    return np.asarray(array.cast(unit, safe=False).cast(pa.int64()), np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpumon.metrics.metric import Metric
-from gpumon.metrics.significance import PROPORTION
+from gpumon.metrics.significance import GOOD_TURING, PROPORTION
 from gpumon.statistics import summaries
 
 __all__ = ["DATA_INTEGRITY"]
@@ -37,6 +37,7 @@ DATA_INTEGRITY = (
         compares=False,
         warn=0.001,
         alert=0.01,
+        null=GOOD_TURING,
     ),
     Metric(
         "DI-10",

@@ -13,6 +13,7 @@ reading               of each side, leading axes (columns, slices)              
 ``present``           rows that are not missing (...)                                         all
 ``span``              earliest and latest, µs since 1970 (..., 2)                             datetime
 ``unseen``            rows of values the reference lacks: at least, at most; all (..., 3)     categorical
+``singletons``        values that stand once, all present rows (..., 2)                       categorical
 ``vanished``          values of the reference that are gone: at least, at most (..., 2)       categorical
 ====================  ======================================================================  ==================
 
@@ -53,7 +54,7 @@ BLOCK_CELLS = 4_000_000  # of the fine cells of one side: 32 MB
 
 SIDED = {
     Numeric: {"cells", "moments", "extremes", "bins", "ordered", "registers", "missing", "present"},
-    Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished"},
+    Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished", "singletons"},
     Times: {"span", "missing", "present"},
 }
 SHARED = {"edges", "widths", "scale"}
@@ -281,6 +282,10 @@ class Readings:
     def _unseen(self) -> tuple[Any, Any]:
         return self._by_names(_unseen)
 
+    def _singletons(self) -> tuple[Any, Any]:
+        sides = (np.array([[_singletons(state) for state in row] for row in rows]) for rows in self._sides)
+        return tuple(sides)  # type: ignore[return-value]
+
     def _vanished(self) -> tuple[Any, Any]:
         return self._by_names(_vanished)
 
@@ -292,7 +297,9 @@ class Readings:
                 for rs, cs in zip(reference, current, strict=True)
             ]
         )
-        return found * 0, found
+        before = found.copy()
+        before[..., :2] = 0
+        return before, found
 
 
 def _state(profile: Profile, unit: Unit, at: Slice) -> Any:
@@ -366,6 +373,12 @@ def _unseen(reference: Categorical, current: Categorical) -> tuple[int, int, int
     strange = sum(n for value, n in named.items() if value not in known) if reference.names.complete else 0
     in_empty_buckets = int(current.outside[reference.outside == 0].sum())
     return gone + max(strange, in_empty_buckets), gone + outside - familiar, present
+
+
+def _singletons(state: Categorical) -> tuple[int, int]:
+    """Values that stand once, and all present rows."""
+    once = np.count_nonzero(state.counts == 1) + np.count_nonzero(state.names.counts == 1)
+    return int(once), int(state.counts.sum() + state.outside.sum())
 
 
 def _vanished(reference: Categorical, current: Categorical) -> tuple[int, int]:

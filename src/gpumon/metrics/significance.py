@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["CHI_SQUARE", "CRAMER", "KOLMOGOROV", "PROPORTION", "WELCH", "Null"]
+__all__ = ["CHI_SQUARE", "CRAMER", "GOOD_TURING", "KOLMOGOROV", "PROPORTION", "WELCH", "Null"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,20 @@ def _cramer_critical(level: float, readings: Readings) -> Floats:
         return np.asarray(np.sqrt(significance.chi_square_critical(level, dof) / rows))
 
 
+def _unseen_mass(level: float, readings: Readings) -> Floats:
+    """The share of rows with values that the reference lacks which chance alone exceeds with probability ``level``.
+
+    The mass of the values that n rows did not show is about the share of those they showed once (Good 1953), and
+    with probability 1 − δ below that plus (2√2 + √3)·√(ln(3/δ) / n) (McAllester & Schapire 2000); then a sample of
+    m rows is drawn from it.
+    """
+    (once, n), (_, m) = ((x[..., 0], x[..., 1]) for x in readings["singletons"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mass = np.clip(once / n + (2 * np.sqrt(2) + np.sqrt(3)) * np.sqrt(np.log(6 / level) / n), 0, 1)
+        mass = np.where(once == 0, np.minimum(mass, np.log(2 / level) / n), mass)
+        return np.asarray(mass + _z(level) * np.sqrt(mass * (1 - mass) / m))
+
+
 KOLMOGOROV = Null(
     lambda value, readings: significance.kolmogorov_p(value, *_sizes(readings)),
     lambda level, readings: significance.kolmogorov_critical(level, *_sizes(readings)),
@@ -89,6 +103,10 @@ CRAMER = Null(
 WELCH = Null(
     lambda _, readings: significance.welch_p(*readings["moments"]),
     lambda level, readings: _z(level) * _standard_error(readings),
+)
+GOOD_TURING = Null(
+    lambda value, _: np.full(np.shape(value), np.nan),
+    _unseen_mass,
 )
 PROPORTION = Null(
     lambda _, readings: significance.two_proportion_p(*(x for side in _missing(readings) for x in side)),

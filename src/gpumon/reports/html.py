@@ -50,13 +50,9 @@ def render(payload: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-    page = {
-        key: payload[key]
-        for key in ("title", "status", "sentence", "summary", "facts", "notes", "columns", "metric")
-    }
-    page |= {name: payload.get(name) for name in ("windows", "segments", "correlations")}
+    parts = {"windows": None, "segments": None, "correlations": None, **payload}
     return _page().render(
-        page, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(payload))
+        parts, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(parts))
     )
 
 
@@ -89,19 +85,19 @@ def _json(data: object) -> str:
 def _encoded(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What the script draws: rounded, with repeated words and names as numbers, without what is None."""
     words: dict[str, int] = {}
-    names = [column["name"] for column in payload["columns"]]
-    places = {name: place for place, name in enumerate(names)}
-    columns = [
-        _column(column, lambda word: words.setdefault(word, len(words))) for column in payload["columns"]
-    ]
+    places = {column["name"]: place for place, column in enumerate(payload["columns"])}
+
+    def word(text: str) -> int:
+        return words.setdefault(text, len(words))
+
     return {
         "metric": printable(payload["metric"]),
         "statuses": STATUS_WORDS,
-        "columns": columns,
-        "windows": _grid(payload.get("windows"), places),
-        "segments": _grid(payload.get("segments"), places),
-        "correlations": _correlations(payload.get("correlations"), places),
-        "words": [printable(word) for word in words],
+        "columns": [_column(column, word) for column in payload["columns"]],
+        "windows": _grid(payload["windows"], places),
+        "segments": _grid(payload["segments"], places),
+        "correlations": _correlations(payload["correlations"], places),
+        "words": [printable(text) for text in words],  # after the columns, which fill it
     }
 
 
@@ -118,13 +114,13 @@ def _column(column: Mapping[str, Any], word: Callable[[str], int]) -> dict[str, 
         "metrics": [
             [
                 word(name),
-                *_all_rounded(bounds),
+                *_interval(*interval),
                 word(unit),
                 *_all_rounded(numbers),
                 word(status),
                 word(method),
             ]
-            for name, *bounds, unit, reference, p, q, threshold, status, method in column["metrics"]
+            for name, *interval, unit, reference, p, q, threshold, status, method in column["metrics"]
             for numbers in [(reference, p, q, threshold)]
         ],
     }
@@ -214,6 +210,12 @@ def _rounded(value: float | None, digits: int = 6) -> float | str | None:
 
 def _all_rounded(values: Iterable[float | None], digits: int = 6) -> list[float | str | None]:
     return [_rounded(value, digits) for value in values]
+
+
+def _interval(value: float | None, lower: float | None, upper: float | None) -> list[float | str | None]:
+    """A value and its bounds; bounds that differ by little keep all their digits, lest they look exact."""
+    short = _all_rounded((value, lower, upper))
+    return short if short[1] != short[2] or lower == upper else [short[0], *_all_rounded((lower, upper), 17)]
 
 
 def _shares(values: Iterable[float | None]) -> list[int]:

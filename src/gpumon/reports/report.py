@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.errors import OptionError
 from gpumon.metrics.readings import units
+from gpumon.profiles.times import Rows
 from gpumon.verdicts.judge import worst
 
 if TYPE_CHECKING:
@@ -71,11 +72,10 @@ class Report:
 
     @cached_property
     def status(self) -> str:
-        """The gravest status of all results of the whole table and of its windows and segments."""
-        return worst(
-            set(self.results["status"].tolist()) - ({"no_data"} if len(self.columns) else set())
-            or {"no_data"}
-        )
+        """The gravest status: of the columns, and of all results of windows and segments that have data."""
+        if not any(state.rows for state in self.current.states.values() if isinstance(state, Rows)):
+            return "no_data"
+        return worst({*self.columns.values(), *(set(self.results["status"].tolist()) - {"no_data"})})
 
     @cached_property
     def columns(self) -> dict[str, str]:
@@ -87,12 +87,16 @@ class Report:
         for row in whole:
             if row.column in statuses:
                 values.setdefault(row.column, []).append(row.n > 0)
-                if row.threshold == row.threshold:  # judged
+                if row.threshold == row.threshold and row.value == row.value:  # judged
                     statuses[row.column].append(row.status)
                 if row.metric == PRIMARY and row.value == row.value:
                     score[row.column] = row.value
         found = {
-            label: worst(judged) if judged else "ok" if any(values.get(label, ())) else "no_data"
+            label: worst(judged)
+            if judged and any(values[label])
+            else "ok"
+            if any(values.get(label, ()))
+            else "no_data"
             for label, judged in statuses.items()
         }
         rank = ("alert", "error", "warn", "no_data", "ok")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["open_table"]
 
 
+ARROW_UNITS = ("D", "s", "ms", "us", "ns")  # of NumPy times
+
+
 def open_table(source: Any, *, name: str | None = None) -> Table:
     """A Table of the rows that ``source`` holds; ``name`` is what messages call it (default: the path, "the table").
 
@@ -144,6 +147,12 @@ def _array(values: Any, column: str, name: str) -> pa.Array | pa.ChunkedArray:
             values = values.sparse.to_dense()
         elif hasattr(values, "to_numpy") and isinstance(dtype, np.dtype):
             values = values.to_numpy()  # without a copy, and NaN stays NaN
+        if (
+            isinstance(values, np.ndarray)
+            and values.dtype.kind == "M"
+            and np.datetime_data(values.dtype)[0] not in ARROW_UNITS
+        ):
+            values = values.astype("datetime64[s]")  # of days, hours, minutes
         return pa.array(values, from_pandas=objects)
     except OverflowError as error:
         raise SchemaError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -165,18 +166,22 @@ def _column(arrow: pa.Field, values: pa.ChunkedArray, role: Role, kind: str | No
         found = Kind(kind)
     else:
         raise OptionError(f"there is no kind {kind!r} (column {name!r}); kinds are {', '.join(Kind)}")
+    fits = {Kind.NUMERIC: ("numbers", "true or false"), Kind.DATETIME: ("times", "times of day")}
     family = _family(text)
-    if (found is Kind.NUMERIC and family not in ("numbers", "true or false")) or (
-        found is Kind.DATETIME and family != "times"
-    ):
+    if text != "null" and family not in fits.get(found, (family,)):
         raise SchemaError(f"column {name!r} holds {family} ({text}) and cannot be {found}; convert it first")
     return Column(name, found, role, text, found is Kind.NUMERIC and _is_discrete(values))
 
 
 def _kind(values: pa.ChunkedArray, text: str) -> Kind:
-    if text == "string":
-        return Kind.TEXT if _is_text(values) else Kind.CATEGORICAL
-    kinds = {"numbers": Kind.NUMERIC, "true or false": Kind.BOOLEAN, "times": Kind.DATETIME}
+    kinds = {
+        "numbers": Kind.NUMERIC,
+        "true or false": Kind.BOOLEAN,
+        "times": Kind.DATETIME,
+        "times of day": Kind.DATETIME,
+    }
+    if text == "string" and _is_text(values):
+        return Kind.TEXT
     return kinds.get(_family(text), Kind.CATEGORICAL)
 
 
@@ -190,18 +195,15 @@ def _is_text(values: pa.ChunkedArray) -> bool:
 
 
 def _is_discrete(values: pa.ChunkedArray) -> bool:
-    if types.is_boolean(values.type):
-        return True
     values = values.cast(canonical_type(values.type), safe=False).drop_null()
-    for part in (values.slice(0, 2_048), values):  # most columns are known not to be after a few rows
-        distinct = pc.unique(part)
-        if len(distinct) > 51 or (types.is_floating(part.type) and not _integers(distinct)):
+    distinct = np.array([])
+    for part in (values.slice(0, 2_048), values):  # a few rows tell of most columns that they are not
+        distinct = pc.unique(part).to_numpy(zero_copy_only=False)
+        if part.type in (pa.float32(), pa.float64()):
+            distinct = distinct[~np.isnan(distinct)]
+        if len(distinct) > 50 or not (np.isfinite(distinct) & (distinct == np.floor(distinct))).all():
             return False
-    return 0 < len(distinct) <= 50
-
-
-def _integers(values: pa.Array) -> bool:
-    return bool(pc.all(pc.equal(values, pc.floor(values))).as_py() in (True, None))
+    return len(distinct) > 0
 
 
 def _type_text(arrow: pa.Field) -> str:

@@ -221,9 +221,11 @@
 
   function categories(host, { categories: rows, other, missing }) {
     const rest = [["all others", ...other], ["missing", ...missing]].filter(([, before, after]) => before || after);
-    const widest = Math.max(...rows.concat(rest).flatMap((row) => [row[1], row[2]])) || 1;
-    const bar = (side, share) =>
-      sized(el("i", { class: share ? side : "" }), "width", `max(2px, ${(100 * share) / widest}%)`);
+    const widest = Math.max(...rows.flatMap((row) => [row[1], row[2]])) || 1; // all others may run out at the right
+    const bar = (side, share) => {
+      const paint = share > widest ? `${side} cut` : share ? side : "";
+      return sized(el("i", { class: paint }), "width", `clamp(2px, ${(100 * share) / widest}%, 100%)`);
+    };
     const fates = [null, ["tag", "new"], ["tag gone", "gone"]];
     const row = ([category, before, after, fate], kind) => el("tr", { class: kind },
       el("th", { scope: "row" }, name(category)),
@@ -281,18 +283,24 @@
 
   // ---- a column's detail
 
+  function between(lower, upper) {
+    if (lower === null && upper === null) return "";
+    if (lower === upper) return "exact";
+    if (number(lower) === number(upper)) return `± ${number((upper - lower) / 2)}`;
+    return `${number(lower)} … ${number(upper)}`;
+  }
+
   function metricsTable(column) {
     const figure = (value, words) =>
       el("td", { class: "figure", title: value === null ? null : String(value).replace("-", "−") }, words);
     const optional = (value) => figure(value, value === null ? "" : number(value));
     const rows = column.metrics.map((each) => {
       const [metric, value, lower, upper, unit, reference, p, q, threshold, status, method] = each;
-      const measure = value === null || DATA.words[unit] === "1" ? "" : ` ${DATA.words[unit]}`;
-      const bounds = lower === null && upper === null ? "" : `${number(real(lower))} … ${number(real(upper))}`;
+      const measure = value === null || /^(1|column.*|)$/.test(DATA.words[unit]) ? "" : ` ${DATA.words[unit]}`;
       return el("tr", {},
         el("th", { scope: "row" }, DATA.words[metric].replaceAll("_", " ")),
         figure(real(value), number(real(value)) + measure),
-        el("td", { class: "figure" }, bounds),
+        el("td", { class: "figure" }, between(real(lower), real(upper))),
         ...[reference, threshold, p, q].map((each) => optional(real(each))),
         el("td", {}, badge(DATA.words[status])),
         el("td", { class: "method" }, DATA.words[method]));

@@ -1,0 +1,31 @@
+"""Sphinx, for ``make docs``."""
+
+import sys
+from pathlib import Path
+
+from gpumon import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+project = "gpumon"
+author = "The gpumon developers"
+copyright = author
+version = release = __version__
+
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / "notebooks")
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say what arguments are
+
+html_theme = "pydata_sphinx_theme"
+html_title = "gpumon"
+html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"**": ["sidebar-nav-bs"]}
+html_show_sourcelink = False

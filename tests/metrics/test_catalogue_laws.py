@@ -1,0 +1,162 @@
+"""Laws that every metric of the catalogue keeps, those that are added later too."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpumon
+from gpumon.errors import OptionError
+from gpumon.metrics import CATALOGUE, FAMILIES, Metric, chosen
+from gpumon.metrics.results import FIELDS, STATUSES
+from gpumon.statistics import distances
+
+rng = np.random.default_rng(0)
+KINDS = {
+    "normal": lambda n: rng.normal(size=n),
+    "skewed": lambda n: rng.lognormal(sigma=2, size=n),
+    "zeros": lambda n: np.where(rng.random(n) < 0.7, 0.0, rng.normal(size=n)),
+    "count": lambda n: rng.poisson(3, n),
+    "constant": lambda n: np.full(n, 2.5),
+    "category": lambda n: rng.choice(["a", "b", "c", "d"], n, p=[0.6, 0.3, 0.09, 0.01]),
+    "flag": lambda n: rng.random(n) < 0.2,
+    "label": lambda n: rng.integers(0, 2, n),
+}
+
+
+def table(n: int) -> dict[str, np.ndarray]:
+    return {name: make(n) for name, make in KINDS.items()}
+
+
+def repeated(rows: dict[str, np.ndarray], times: int) -> dict[str, np.ndarray]:
+    return {name: np.tile(column, times) for name, column in rows.items()}
+
+
+ROLES = {"target": "label"}
+
+
+@pytest.fixture(scope="module")
+def same_shares() -> gpumon.Report:
+    rows = table(1500)
+    return gpumon.scan(repeated(rows, 3), rows, roles=ROLES)
+
+
+@pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: f"{metric.id}-{metric.name}")
+def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
+    assert re.fullmatch(r"(DD|PS|OP|DI|MD|MC|PD|SEC|XC)-\d\d", metric.id)
+    assert metric.family in FAMILIES.values()
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name)
+    assert len(metric.definition.split()) >= 4
+    assert metric.warn is None or 0 < metric.warn <= metric.alert
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in CATALOGUE if m.compares], ids=lambda m: f"{m.id}-{m.name}-{m.method[:8]}"
+)
+def test_equal_shares_of_any_size_are_no_change(same_shares, metric):
+    values = same_shares.results.where(metric=metric.name)["value"]
+    assert values.size
+    rounding = 1e-3 if metric.name == "variance_ratio" else 1e-9  # ddof 1 shows in it
+    assert np.nanmax(np.abs(values)) < rounding
+
+
+def test_equal_shares_are_judged_ok(same_shares):
+    assert same_shares.status == "ok"
+    assert same_shares.drifted == []
+
+
+@pytest.mark.parametrize(
+    "metric", CATALOGUE, ids=lambda metric: f"{metric.id}-{metric.name}-{metric.method[:8]}"
+)
+def test_a_metric_is_computed_for_some_column(same_shares, metric):
+    assert (same_shares.results["id"] == metric.id).any()
+    assert (same_shares.results["metric"] == metric.name).any()
+
+
+def test_there_is_exactly_one_row_a_result(same_shares):
+    names = ("metric", "id", "method", "column", "window", "segment")
+    rows = Counter(zip(*(same_shares.results[name].tolist() for name in names), strict=True))
+    assert max(rows.values()) == 1
+
+
+def test_without_rows_everything_is_no_data_and_never_ok():
+    report = gpumon.scan({name: column[:0] for name, column in table(10).items()}, table(500), roles=ROLES)
+    assert report.status == "no_data"
+    statuses = {row.metric: row.status for row in report.results}
+    assert {status for name, status in statuses.items() if name not in {"count", "row_count"}} == {"no_data"}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 2999))
+def test_results_do_not_depend_on_the_partitioning(cut):
+    rows, reference = table(3000), gpumon.profile(table(3000), roles=ROLES)
+    parts = [{name: column[part] for name, column in rows.items()} for part in (slice(cut), slice(cut, None))]
+    together = gpumon.profile(parts[0], like=reference) + gpumon.profile(parts[1], like=reference)
+    one, two = (gpumon.scan(rows, reference).results, gpumon.scan(together, reference).results)
+    for name in ("metric", "column", "n"):
+        assert one[name].tolist() == two[name].tolist()
+    for name in ("value", "lower", "upper", "p_value"):
+        assert np.allclose(
+            one[name].astype(float), two[name].astype(float), rtol=1e-9, atol=1e-12, equal_nan=True
+        )
+
+
+def test_values_lie_within_their_bounds(same_shares):
+    report = gpumon.scan(table(900), table(1100), roles=ROLES)
+    for results in (report.results, same_shares.results):
+        value, lower, upper = (results[name] for name in ("value", "lower", "upper"))
+        there = ~np.isnan(value)
+        assert (lower[there] <= value[there]).all()
+        assert (value[there] <= upper[there]).all()
+        assert set(results["status"]) <= set(STATUSES)
+
+
+def test_a_users_own_metric_is_one_record():
+    def largest_ratio(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
+        """Largest ratio of a bin's shares."""
+        shares = [(x + 1) / (x + 1).sum(axis=-1, keepdims=True) for x in (reference, current)]
+        return np.max(shares[1] / shares[0], axis=-1)
+
+    mine = Metric("DD-99", "largest_ratio", largest_ratio, reads=("bins",), alert=2.0)
+    report = gpumon.scan(
+        {"x": rng.normal(2, 1, 4000)}, {"x": rng.normal(0, 1, 4000)}, metrics=(*CATALOGUE, mine)
+    )
+    (row,) = report.results.where(metric="largest_ratio")
+    assert row.status == "alert"
+    assert row.p_value < 0.01
+    assert row.family == "data distribution"
+
+
+def test_metrics_are_chosen_by_name_or_id():
+    assert [metric.name for metric in chosen(["psi", "DD-03"])] == ["psi", "kolmogorov_smirnov"]
+    assert len(chosen("quantile")) == 7
+    with pytest.raises(OptionError, match="did you mean 'hellinger'"):
+        chosen(["helinger"])
+    report = gpumon.scan(table(100), table(100), metrics=["psi"])
+    assert set(report.results["metric"]) == {"psi"}
+
+
+def test_results_are_a_tidy_table(same_shares):
+    frame = same_shares.to_pandas()
+    assert tuple(frame.columns) == FIELDS
+    assert same_shares.to_arrow().column_names == list(FIELDS)
+    assert len(frame) == len(same_shares.results)
+
+
+def test_the_noise_floor_knows_how_far_equal_distributions_stray():
+    values = []
+    for seed in range(60):
+        r = np.random.default_rng(seed)
+        report = gpumon.scan(
+            {"x": r.normal(size=800)}, {"x": r.normal(size=1500)}, metrics=["psi", "jensen_shannon"]
+        )
+        values.append([row.p_value for row in report.results])
+    p = np.array(values)
+    assert 0.35 < p.mean() < 0.65
+    assert (p < 0.05).mean() < 0.15
+    assert distances.psi(np.array([10, 10]), np.array([10, 10])) == 0
