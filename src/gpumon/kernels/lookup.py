@@ -73,11 +73,10 @@ def pieces_of(values: NDArray[np.float64], grid: Guide) -> NDArray[np.int64]:
         shifted = values - grid.origin + 0.0  # −0.0 is 0.0
         scaled = shifted * grid.scale
     if grid.linear:
-        whole: NDArray[np.int64] = np.clip(scaled, 0, PIECES - 1).astype(np.int64)
-        return whole
+        return np.asarray(np.clip(scaled, 0, PIECES - 1).astype(np.int64))
     high = (shifted.view(np.int64) >> 32) & 0x7FFFFFFF
     steps = np.clip((high >> grid.shift) - grid.base, 0, _HALF - 1)
-    return np.where(np.signbit(shifted), _HALF - 1 - steps, _HALF + steps)
+    return np.asarray(np.where(np.signbit(shifted), _HALF - 1 - steps, _HALF + steps))
 
 
 def guide(edges: NDArray[np.float64]) -> Guide:

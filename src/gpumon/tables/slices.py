@@ -92,7 +92,7 @@ class Slicing:
     def _windows(self, batch: pa.RecordBatch) -> tuple[NDArray[np.int64], list[Slice]]:
         """Each row's window as a position in a list, and the list, of slices without a segment."""
         if self.timestamp is None or self.every is None:
-            return np.zeros(batch.num_rows, np.int64), [(None, None)]
+            return np.zeros(1, np.int64), [(None, None)]  # broadcasts
         times, known = _instants(batch.column(self.timestamp), self.timestamp)
         if known is not None and not known.any():
             return np.zeros(batch.num_rows, np.int64), [(NO_TIMESTAMP, None)]

@@ -52,10 +52,9 @@ def _numeric(reference: Numeric, current: Numeric) -> list[str]:
         spread = float(np.sqrt(now2 / (m - 1))) / std if std > 0 else 1.0
         if not 0.8 <= spread <= 1.25:
             facts.append(f"spread is {spread:.2g} times what it was")
-    facts += _tails(reference, current)
-    return [*facts, *_missing(_missing_share(reference.counts), _missing_share(current.counts))] or [
-        "the shape changed while mean and spread stayed"
-    ]
+    facts += _tails(reference, current) or _part(reference, current)
+    facts += _missing(_missing_share(reference.counts), _missing_share(current.counts))
+    return facts or ["the shape changed a little"]
 
 
 def _tails(reference: Numeric, current: Numeric) -> list[str]:
@@ -75,6 +74,29 @@ def _tails(reference: Numeric, current: Numeric) -> list[str]:
         if is_now > 2 * was and is_now - was > 0.005:
             found.append((is_now - was, f"{percent(float(is_now))} of rows are now {words} percentile"))
     return [max(found)[1]] if found else []
+
+
+def _part(reference: Numeric, current: Numeric) -> list[str]:
+    """The fifth of the reference whose share of the rows changed most."""
+    before, now = reference.counts[1:-3], current.counts[1:-3]
+    if not before.sum() or not now.sum():
+        return []
+    level = np.cumsum(before) / before.sum()
+    ends = np.unique(
+        [0, *(int(np.searchsorted(level, part)) + 1 for part in (0.2, 0.4, 0.6, 0.8)), before.size]
+    )
+    was, is_now = (np.add.reduceat(side, ends[:-1]) / side.sum() for side in (before, now))
+    i = int(np.argmax(np.abs(is_now - was)))
+    if abs(is_now[i] - was[i]) < NOTABLE:
+        return []
+    edges = reference.edges
+    low, high = ends[i] - 1, ends[i + 1] - 1  # cells → edges; the first and the last cell are open
+    where = (
+        f"below {edges[high]:.4g}" if low < 0
+        else f"above {edges[low]:.4g}" if high >= edges.size
+        else f"between {edges[low]:.4g} and {edges[high]:.4g}"
+    )  # fmt: skip
+    return [f"{percent(float(is_now[i]))} of rows are {where}, where {percent(float(was[i]))} were"]
 
 
 def _missing_share(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:

@@ -1,0 +1,156 @@
+"""The command line: what it prints, what it writes, how it exits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import gpumon
+from gpumon import cli
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(0)
+
+    def write(name: str, shift: float) -> None:
+        n = 4000
+        times = np.datetime64("2026-01-01T00:00:00") + np.arange(n).astype("timedelta64[m]")
+        columns = {
+            "x": rng.normal(shift, 1, n),
+            "y": rng.normal(size=n),
+            "c": rng.choice(["a", "b"], n),
+            "t": times,
+        }
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+
+    write("reference", 0)
+    write("same", 0)
+    write("near", 0.15)
+    write("far", 1)
+    pq.write_table(pq.read_table(folder / "far.parquet").slice(0, 0), folder / "empty.parquet")
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def invoke(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gpumon", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    return invoke
+
+
+@pytest.mark.parametrize(("current", "code"), [("same", 0), ("near", 1), ("far", 2), ("empty", 3)])
+def test_the_exit_code_is_the_verdict(run, tables, current, code):
+    found, out, err = run("scan", tables / "reference.parquet", tables / f"{current}.parquet")
+    assert found == code
+    assert err == ""
+    assert "reference rows" in out
+
+
+def test_a_scan_writes_what_is_asked_for_and_is_quiet_if_told(run, tables, tmp_path):
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "json", "parquet", "csv")}
+    options = [part for kind, path in files.items() for part in (f"--{kind}", path)]
+    code, out, err = run("scan", tables / "reference.parquet", tables / "far.parquet", "--quiet", *options)
+    assert (code, out, err) == (2, "", "")
+    assert all(path.stat().st_size > 500 for path in files.values())
+    code, out, _ = run("show", files["json"])
+    assert code == 2
+    assert "1 of 4 columns drifted; x." in out
+
+
+def test_windows_segments_and_metrics_are_options(run, tables, tmp_path):
+    path = tmp_path / "r.json"
+    code, _, _ = run(
+        "scan", tables / "reference.parquet", tables / "far.parquet", "--columns", "x,c", "--timestamp", "t",
+        "--every", "1d", "--by", "c", "--metrics", "psi,DD-03", "--thresholds", "conventional", "--json", path,
+    )  # fmt: skip
+    assert code == 2
+    document = json.loads(path.read_text())
+    rows = [dict(zip(document["fields"], row, strict=True)) for row in document["results"]]
+    assert {row["metric"] for row in rows} == {"psi", "kolmogorov_smirnov"}
+    assert {row["window"] for row in rows} == {None, "2026-01-01", "2026-01-02", "2026-01-03"}
+    assert {row["segment"] for row in rows} == {None, "c=a", "c=b"}
+
+
+def test_a_saved_profile_stands_wherever_a_table_may(run, tables, tmp_path):
+    reference, current = tmp_path / "reference.gpumon", tmp_path / "current.gpumon"
+    assert run("profile", tables / "reference.parquet", "-o", reference)[0] == 0
+    assert run("profile", tables / "far.parquet", "-o", current, "--like", reference)[0] == 0
+    outputs = [
+        run("scan", *pair)[1]
+        for pair in [
+            (tables / "reference.parquet", tables / "far.parquet"),
+            (reference, tables / "far.parquet"),
+            (reference, current),
+        ]
+    ]
+    assert outputs[0] == outputs[1] == outputs[2]
+    code, out, _ = run("show", reference)
+    assert code == 0
+    assert "4,000 rows, 4 columns" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("scan", "one"), "Missing argument 'CURRENT'"),
+        (("scan", "no.parquet", "no.parquet"), "no.parquet"),
+        (("nonsense",), "No such command 'nonsense'"),
+        (("scan", "a", "b", "--role", "target"), "is no ROLE=COLUMN"),
+        (("show", "no.gpumon"), "no.gpumon cannot be read"),
+        (("metrics", "pzi"), "there is no metric 'pzi': did you mean 'psi'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_3(run, arguments, message):
+    code, out, err = run(*arguments)
+    assert code == 3
+    assert out == ""
+    assert message in err
+    assert err.startswith("gpumon: ")
+    assert err.count("\n") == 1
+
+
+def test_the_catalogue_is_printed_with_definitions(run):
+    code, out, _ = run("metrics")
+    assert code == 0
+    assert all(metric.name in out for metric in gpumon.CATALOGUE)
+    code, out, _ = run("metrics", "psi")
+    assert code == 0
+    assert "DD-05  psi" in out
+    assert "deciles of the reference" in out
+
+
+def test_doctor_says_which_backend_and_why(run):
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "backend" in out
+    assert "kernels are cached in" in out
+
+
+def test_the_demo_finds_the_delays(run, tmp_path):
+    code, out, _ = run("demo", "--html", tmp_path / "demo.html")
+    assert code == 2
+    assert "dep_delay" in out
+    assert (tmp_path / "demo.html").stat().st_size > 50_000
+
+
+def test_a_traceback_is_shown_only_if_asked_for(tables):
+    command = [sys.executable, "-m", "gpumon", "scan", str(tables / "reference.parquet"), "no.parquet"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = subprocess.run([*command, "--verbose"], capture_output=True, text=True, check=False)
+    assert plain.returncode == 3
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in told.stderr
