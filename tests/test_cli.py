@@ -68,7 +68,7 @@ def test_a_scan_writes_what_is_asked_for_and_is_quiet_if_told(run, tables, tmp_p
     assert all(path.stat().st_size > 500 for path in files.values())
     code, out, _ = run("show", files["json"])
     assert code == 2
-    assert "1 of 4 columns drifted; x." in out
+    assert "1 of 4 columns drifted (1 alert); x." in out
 
 
 def test_windows_segments_and_metrics_are_options(run, tables, tmp_path):

@@ -203,7 +203,14 @@ def _windows(
         table[4][1], statuses[4][1] = None, "no_data"
         table[3][2], statuses[3][2] = None, "error"
     rows = rng.integers(900, 1900, len(labels)).tolist()
-    return {"labels": labels, "columns": names, "values": table, "status": statuses, "rows": rows}
+    return {
+        "labels": labels,
+        "columns": names,
+        "values": table,
+        "status": statuses,
+        "rows": rows,
+        "limits": [0.06] * len(names),
+    }
 
 
 def _correlations(rng: np.random.Generator, names: list[str]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_a_column_is_drawn_and_an_unknown_one_refused(report, tmp_path):
 
 def test_the_terminal_view_names_columns_reasons_and_rows(report):
     text = repr(report)
-    assert text.splitlines()[0].startswith("▲ 8 of 14 columns drifted")
+    assert text.splitlines()[0].startswith("▲ 8 of 14 columns drifted (4 alerts); air_time")
     assert "51,955 reference rows, 57,668 current rows" in text
     assert "“FLL” fell from" in text
 

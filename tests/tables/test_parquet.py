@@ -82,7 +82,7 @@ def test_folders_of_a_remote_filesystem(tmp_path):
     assert rows_of(open_table(f"memory://{tmp_path}/*/*.parquet")).to_pydict() == expected
 
 
-def test_strings_come_as_dictionaries_and_numbers_as_they_are(tmp_path):
+def test_every_type_of_column_comes_through(tmp_path):
     source = pa.table(
         {
             "word": ["a", None, "b"],
@@ -102,7 +102,6 @@ def test_strings_come_as_dictionaries_and_numbers_as_they_are(tmp_path):
     )
     pq.write_table(source, tmp_path / "t.parquet")
     table = open_table(tmp_path / "t.parquet")
-    assert [table.schema.field(n).type for n in ("word", "large", "category")] == [WORDS] * 3
     read = rows_of(table).to_pydict()
     assert read.pop("price") == [1.25, None, -3.5]
     assert repr(read) == repr(source.drop(["price"]).to_pydict())
@@ -111,6 +110,18 @@ def test_strings_come_as_dictionaries_and_numbers_as_they_are(tmp_path):
         "word": ["a", None, "b"],
         "a.b": [1, 2, 3],
     }
+
+
+def test_strings_come_as_dictionaries_if_they_repeat(tmp_path):
+    few, many = [f"shop {i % 100}" for i in range(5_000)], [f"user {i}" for i in range(5_000)]
+    columns = {"few": few, "many": many, "category": pa.array(many).dictionary_encode()}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=1_000)
+    pq.write_table(pa.table(columns), tmp_path / "b.parquet", use_dictionary=False)
+    table = open_table(tmp_path)
+    assert table.schema.types == [WORDS, pa.string(), WORDS]
+    assert rows_of(table, ["few", "many"]).to_pydict() == {"few": 2 * few, "many": 2 * many}
+    assert 2 * 5_000 * 10 < table.nbytes(["many"]) < 2 * 5_000 * 20
+    assert table.nbytes(["few"]) == 2 * 5_000 * 4
 
 
 def test_nested_and_binary_columns_are_skipped(tmp_path):
@@ -129,7 +140,8 @@ def test_nested_and_binary_columns_are_skipped(tmp_path):
         (pa.uint64(), pa.int8(), pa.float64()),
         (pa.float32(), pa.decimal128(5, 2), pa.float64()),
         (pa.null(), pa.int16(), pa.int16()),
-        (pa.string(), pa.null(), WORDS),
+        (pa.string(), pa.null(), pa.string()),
+        (pa.large_string(), pa.string(), pa.large_string()),
         (pa.large_string(), pa.dictionary(pa.int8(), pa.string()), WORDS),
         (pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("us")),
     ],

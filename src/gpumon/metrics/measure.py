@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 __all__ = ["Measured", "measure"]
 
 DRAWS = 1000
+LEAST_DRAWS = 200  # of each baseline, where there are many
 
 _Draws = tuple[list[int], Noise, NDArray[np.float64]]  # the slices of a level, their noise, its scale in each
 
@@ -171,11 +172,11 @@ def _block(
 
 
 class _Floors:
-    """Noise floors of the resampled metrics of one block: for the whole, and scaled from there for windows and segments.
+    """Noise floors of the resampled metrics of one block: for a baseline and all that is compared with it at once.
 
     Near no change a sum of squares is proportional to 1/n + 1/m, a norm to its root: so draws made for one pair of
-    sizes serve others. They are made for every level of detail (all rows, windows, segments, both) at the middle
-    size of its slices.
+    sizes serve others. For each baseline (the reference, or a segment of it) they are made once for the whole and
+    once for windows, at the windows' middle size, from the rows of both sides together.
     """
 
     def __init__(
@@ -183,10 +184,11 @@ class _Floors:
     ) -> None:
         self.readings = readings
         self.seed = seed
-        levels: dict[tuple[bool, bool], list[int]] = {}
-        for i, (_, (window, segment)) in enumerate(slices):
-            levels.setdefault((window is not None, segment is not None), []).append(i)
+        levels: dict[tuple[Slice, bool, bool], list[int]] = {}
+        for i, (of, (window, segment)) in enumerate(slices):
+            levels.setdefault((of, window is not None, segment is not None), []).append(i)
         self.levels = list(levels.values())
+        self.draws = max(LEAST_DRAWS, min(DRAWS, 2 * DRAWS // len(self.levels)))
         self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))
         self.drawn: dict[tuple[str, Any], list[_Draws]] = {}
         self.shape = (len(readings.units), len(slices))
@@ -196,7 +198,7 @@ class _Floors:
         if metric.reads == ("bins",) and metric.judged:
             return _Floor(self._draws("bins", metric.formula), metric.formula, self.shape)
         if "extremes" in metric.reads:
-            noises = self._draws("ordered", wasserstein_binned)
+            noises = self._draws("steps", wasserstein_binned)
             if "scale" not in metric.reads:
                 return _Floor(noises, wasserstein_binned, self.shape)
             with np.errstate(divide="ignore"):
@@ -215,17 +217,18 @@ class _Floors:
                 self.drawn[reading, each] = []
             for level in self.levels:
                 first = level[0]
+                together = reference[:, first] + current[:, self.readings.whole[first]]
                 size = np.maximum(_middle(m[:, level]), 1)
                 shared = {}
-                if reading == "ordered":
+                if reading == "steps":
                     widths = self.readings["widths"]
                     shared["widths"] = np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, first]
                 noises = noise_floors(
                     statistics,
-                    reference[:, first],
+                    together,
                     np.maximum(n[:, first], 1),
                     size,
-                    DRAWS,
+                    self.draws,
                     self.seed,
                     **shared,
                 )

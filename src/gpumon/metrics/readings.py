@@ -7,7 +7,7 @@ reading               of each side, leading axes (columns, slices)              
 ``moments``           finite values, mean, Σ (x − mean)² (..., 3)                             numeric
 ``extremes``          least and largest value (..., 2)                                        numeric
 ``bins``              counts on coarse bins, the missing last (..., bins)                     numeric, categorical
-``ordered``           ``bins`` without the missing                                            numeric
+``steps``             finite values between the points at which earth is weighed (..., 33)    numeric
 ``registers``         HyperLogLog (..., 4096)                                                 numeric, categorical, text
 ``missing``           missing rows and all rows (..., 2)                                      all
 ``present``           rows that are not missing (...)                                         all
@@ -17,12 +17,14 @@ reading               of each side, leading axes (columns, slices)              
 ``vanished``          values of the reference that are gone: at least, at most (..., 2)       categorical
 ====================  ======================================================================  ==================
 
-Shared by both sides: ``edges`` (columns, 1, m), ``widths`` (columns, 1, bins − 1), the steps between the centres of
-the ordered bins, and ``scale`` (columns, 1), the reference's standard deviation.
+Shared by both sides: ``edges`` (columns, 1, m), ``widths`` (columns, slices or 1, 32), what |F − G| at those points
+counts for in an earth mover's distance, and ``scale`` (columns, slices or 1), the reference's standard deviation.
 
-Coarse bins are the conventions of PSI and its kin: deciles of the reference (fine cells merged at the nearest
-edges; one bin a value for discrete columns), values outside the reference's range in the first and the last;
-for categories the 128 most frequent, all others of the vocabulary, those outside it.
+Coarse bins are the conventions of PSI and its kin. Numeric columns: deciles of the reference (fine cells merged at the
+nearest edges), values outside the reference's range in the first and the last. Discrete columns and categories: a bin
+for each of the 128 most frequent values, and one for all others. Most frequent means in both sides together, of the
+values of which the reference should show at least 5 rows: had the reference alone the choice, the values of which it
+happens to have many would be chosen, and the other side would seem to lack them.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.profile import Key
 from gpumon.profiles.times import Times
 from gpumon.schema import Column, Kind, Role
+from gpumon.statistics.ecdf import boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,10 +53,12 @@ __all__ = ["DECILES", "MOST_BINS", "Readings", "Unit", "blocks", "units"]
 
 DECILES = 10
 MOST_BINS = 128
+LIKELY = 5  # rows of the reference: a value with fewer may be missing there by chance
+POINTS = 32
 BLOCK_CELLS = 4_000_000  # of the fine cells of one side: 32 MB
 
 SIDED = {
-    Numeric: {"cells", "moments", "extremes", "bins", "ordered", "registers", "missing", "present"},
+    Numeric: {"cells", "moments", "extremes", "bins", "steps", "registers", "missing", "present"},
     Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished", "singletons"},
     Times: {"span", "missing", "present"},
 }
@@ -100,8 +105,8 @@ def blocks(
     for unit in units(reference):
         state = reference.plan[unit.column.name, unit.aspect]
         cells = 2 ** int(state.counts.size).bit_length() if isinstance(state, Numeric | Categorical) else 0
-        alike.setdefault((type(state), unit.kinds, unit.comparable, cells), []).append(unit)
-    for (_, _, _, cells), group in alike.items():
+        alike.setdefault((type(state), unit.aspect, unit.kinds, unit.comparable, cells), []).append(unit)
+    for (*_, cells), group in alike.items():
         most = max(1, BLOCK_CELLS // max(1, int(cells) * len(slices)))  # type: ignore[call-overload]
         for start in range(0, len(group), most):
             part = group[start : start + most]
@@ -124,6 +129,9 @@ class Readings:
             [[_state(current, unit, at) for _, at in slices] for unit in units],
         )
         self._plain = len({of for of, _ in slices}) == 1  # one baseline serves all slices
+        place = {at: i for i, (_, at) in enumerate(slices)}
+        self.whole = [place.get((None, of[1]), i) for i, (of, _) in enumerate(slices)]
+        """For each slice the one that holds all that is compared with its baseline."""
         self._made: dict[str, Any] = {}
         self.kind = type(self._sides[0][0][0])
 
@@ -213,66 +221,62 @@ class Readings:
         return tuple(x[..., 1] - x[..., 0] for x in self["missing"])
 
     def _bins(self) -> tuple[Any, ...]:
-        if self.kind is Numeric:
-            return tuple(
-                np.concatenate((ordered, cells[..., -2:].sum(axis=-1, keepdims=True)), axis=-1)
-                for ordered, cells in zip(self["ordered"], self["cells"], strict=True)
-            )
-        most = min(max(len(row[0].vocabulary) for row in self._sides[1]), MOST_BINS)
+        if self.kind is Numeric and "discrete" not in self.units[0].kinds:
+            ends = _deciles(self["cells"][0][..., :-2])
+            missing = (cells[..., -2:].sum(axis=-1, keepdims=True) for cells in self["cells"])
+            ordered = (_between(cells[..., :-2], ends) for cells in self["cells"])
+            return tuple(np.concatenate(parts, axis=-1) for parts in zip(ordered, missing, strict=True))
+        kept = [
+            [_likely(r, c[self.whole[s]]) for s, r in enumerate(rs[:1] if self._plain else rs)]
+            for rs, c in zip(*self._sides, strict=True)
+        ]
+        most = max(values.size for row in kept for values in row)
         sides = []
         for side, rows in enumerate(self._sides):
             used = [row[:1] for row in rows] if side == 0 and self._plain else rows
-            sides.append(np.array([[_category_bins(state, most) for state in row] for row in used]))
+            sides.append(
+                np.array(
+                    [
+                        [_value_bins(state, values[0 if self._plain else s], most) for s, state in enumerate(row)]
+                        for row, values in zip(used, kept, strict=True)
+                    ]
+                )
+            )
         return sides[0], sides[1]
 
     @cached_property
-    def _ends(self) -> NDArray[np.int64]:
-        """The last cell of every ordered bin, (columns, slices or 1, bins): where the reference's deciles end."""
-        ordered = self["cells"][0][..., :-2]
-        if "discrete" in self.units[0].kinds:
-            return _ends_by_value(ordered)
-        return _ends_by_mass(ordered)
+    def _weighing(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The cells at whose ends an earth mover's distance is weighed (..., 32), and the weights there.
 
-    def _ordered(self) -> tuple[Any, Any]:
-        sides = []
-        for cells in self["cells"]:
-            total = np.cumsum(cells[..., :-2], axis=-1)
-            ends = np.broadcast_to(self._ends, (*total.shape[:-1], self._ends.shape[-1]))
-            sides.append(np.diff(np.take_along_axis(total, ends, axis=-1), axis=-1, prepend=0))
-        return sides[0], sides[1]
+        Under no change the mean of |F − G| is proportional to √(F (1 − F)), here of both sides together. The points
+        cut its integral into parts of one size, so a far tail with few rows has the part that is its due.
+        """
+        wholes = self.whole[:1] if self._plain else self.whole
+        together = self["cells"][0] + self["cells"][1][:, wholes]
+        before, now = (np.where(np.isfinite(x), x, np.nan) for x in self["extremes"])
+        now = now[:, wholes]
+        extremes = np.stack(
+            (np.fmin(before[..., 0], now[..., 0]), np.fmax(before[..., 1], now[..., 1])), axis=-1
+        )
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            width = np.diff(boundaries(self["edges"], extremes), axis=-1)
+            level = np.cumsum(together[..., 1:-3], axis=-1)
+            level = level[..., :-1] / level[..., -1:]
+            spread = np.sqrt(level * (1 - level))
+            earth = np.cumsum(spread * (width[..., :-1] + width[..., 1:]) / 2, axis=-1)
+            part = earth[..., -1:] / POINTS
+            at = np.stack([np.sum(earth < (k + 0.5) * part[..., 0, None], axis=-1) for k in range(POINTS)], axis=-1)
+            at = np.minimum(at, spread.shape[-1] - 1)
+            widths = part / np.take_along_axis(spread, at, axis=-1)
+        return at, np.nan_to_num(widths, nan=0.0, posinf=0.0)
+
+    def _steps(self) -> tuple[Any, ...]:
+        at = self._weighing[0]
+        ends = np.concatenate((at, np.full((*at.shape[:-1], 1), self._most_edges)), axis=-1)
+        return tuple(_between(cells[..., 1:-3], ends) for cells in self["cells"])
 
     def _widths(self) -> NDArray[np.float64]:
-        """Steps between the centres of the ordered bins, stretched so that the coarse noise has the fine one's mean.
-
-        Under no change the mean of |F − G| at a point is proportional to √(F (1 − F)): the ratio of its integrals
-        over the fine and over the coarse cells is what the coarse distance falls short of.
-        """
-        reference = self["cells"][0][..., 1:-3].astype(np.float64)
-        extremes = np.where(np.isfinite(self["extremes"][0]), self["extremes"][0], 0.0)
-        last = np.max(
-            self["edges"], axis=-1, keepdims=True, where=np.isfinite(self["edges"]), initial=-np.inf
-        )
-        inner = np.minimum(self["edges"], last)
-        low, high = np.minimum(extremes[..., :1], inner[..., :1]), np.maximum(extremes[..., 1:], last)
-        inner = np.broadcast_to(inner, (*low.shape[:-1], inner.shape[-1]))
-        bounds = np.concatenate((low, inner, high), axis=-1)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            width = np.diff(bounds, axis=-1)
-            level = np.cumsum(reference, axis=-1) / np.sum(reference, axis=-1, keepdims=True)
-            fine = np.sum(np.sqrt(np.clip(level * (1 - level), 0, None)) * width, axis=-1)
-            weighted = np.cumsum(reference * (bounds[..., 1:] + bounds[..., :-1]) / 2, axis=-1)
-            mass = np.cumsum(reference, axis=-1)
-            ends = np.clip(self._ends - 1, 0, reference.shape[-1] - 1)
-            mass, weighted = (
-                np.diff(np.take_along_axis(x, ends, axis=-1), axis=-1, prepend=0) for x in (mass, weighted)
-            )
-            centres = np.where(mass > 0, weighted / mass, np.nan)
-            centres = _filled_forward(centres)
-            steps = np.diff(centres, axis=-1)
-            share = np.cumsum(mass, axis=-1)[..., :-1] / np.sum(mass, axis=-1, keepdims=True)
-            coarse = np.sum(np.sqrt(np.clip(share * (1 - share), 0, None)) * steps, axis=-1)
-            stretch = np.where(coarse > 0, fine / coarse, 1.0)
-        return np.nan_to_num(steps * stretch[..., None], nan=0.0, posinf=0.0)
+        return self._weighing[1]
 
     def _scale(self) -> NDArray[np.float64]:
         moments = self["moments"][0]
@@ -280,6 +284,90 @@ class Readings:
             return np.asarray(np.sqrt(moments[..., 2] / np.maximum(moments[..., 0] - 1, 1)))
 
     def _unseen(self) -> tuple[Any, Any]:
+        return self._by_names(_unseen)
+
+    def _singletons(self) -> tuple[Any, Any]:
+        sides = (np.array([[_singletons(state) for state in row] for row in rows]) for rows in self._sides)
+        return tuple(sides)  # type: ignore[return-value]
+
+    def _vanished(self) -> tuple[Any, Any]:
+        return self._by_names(_vanished)
+
+    def _by_names(self, compare: Any) -> tuple[Any, Any]:
+        reference, current = self._sides
+        found = np.array(
+            [
+                [compare(r, c) for r, c in zip(rs, cs, strict=True)]
+                for rs, cs in zip(reference, current, strict=True)
+            ]
+        )
+        before = found.copy()
+        before[..., :2] = 0
+        return before, found
+
+
+def _state(profile: Profile, unit: Unit, at: Slice) -> Any:
+    return profile.states.get(
+        Key(*at, unit.column.name, unit.aspect), profile.plan[unit.column.name, unit.aspect]
+    )
+
+
+def _values(profile: Profile, key: tuple[str, str], at: Slice) -> NDArray[np.float64]:
+    state: State = profile.states.get(Key(*at, *key), profile.plan[key])
+    assert isinstance(state, Sorted)
+    return state.values
+
+
+def _padded(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Counts with empty bins before the last five cells, ``size`` in all."""
+    if counts.size == size:
+        return counts
+    return np.concatenate((counts[:-4], np.zeros(size - counts.size, np.int64), counts[-4:]))
+
+
+def _between(cells: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of the cells up to each of ``ends`` (..., k), less those up to the end before."""
+    total = np.cumsum(cells, axis=-1)
+    ends = np.broadcast_to(ends, (*total.shape[:-1], ends.shape[-1]))
+    return np.diff(np.take_along_axis(total, ends, axis=-1), axis=-1, prepend=0)
+
+
+def _deciles(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last cell of every decile: each cell goes to the one that its middle rank lies in."""
+    total = np.cumsum(ordered, axis=-1)
+    middle = (total - ordered / 2) / np.maximum(total[..., -1:], 1)
+    group = np.clip((middle * DECILES).astype(np.int64), 0, DECILES - 1)
+    ends = np.stack([np.sum(group <= i, axis=-1) - 1 for i in range(DECILES - 1)], axis=-1)
+    last = np.full((*ends.shape[:-1], 1), ordered.shape[-1] - 1)
+    return np.concatenate((np.maximum(ends, 0), last), axis=-1)
+
+
+def _value_counts(state: Numeric | Categorical) -> NDArray[np.int64]:
+    """Rows by value: of the cells of a discrete column, or of the vocabulary."""
+    return state.counts[:-2] if isinstance(state, Numeric) else state.counts
+
+
+def _likely(reference: Numeric | Categorical, current: Numeric | Categorical) -> NDArray[np.int64]:
+    """The values that have a bin of their own, the most frequent first."""
+    together = _value_counts(reference) + _value_counts(current)
+    n, m = (state.rows - _value_missing(state) for state in (reference, current))
+    likely = np.flatnonzero(together * n >= LIKELY * (n + m) * (n > 0))
+    return likely[np.argsort(-together[likely], kind="stable")[:MOST_BINS]]
+
+
+def _value_missing(state: Numeric | Categorical) -> int:
+    return int(state.counts[-2:].sum() if isinstance(state, Numeric) else state.missing)
+
+
+def _value_bins(state: Numeric | Categorical, values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Rows of the given values (padded to ``most``), of all others, and the missing."""
+    head = np.zeros(most, np.int64)
+    head[: values.size] = _value_counts(state)[values]
+    missing = _value_missing(state)
+    return np.concatenate((head, (state.rows - missing - head.sum(), missing)))
+
+
+def _unseen(self) -> tuple[Any, Any]:
         return self._by_names(_unseen)
 
     def _singletons(self) -> tuple[Any, Any]:

@@ -39,7 +39,8 @@ def render(payload: Mapping[str, Any]) -> str:
       ``categories`` as rows of (name, reference share, current share) with ``other``, ``new`` as rows of
       (name, rows) and ``vanished`` names
     - ``metric``: the name of what ``score`` and the heat maps show
-    - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``
+    - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``,
+      and ``limits``, each column's threshold in them
     - ``correlations``, or None: ``columns``, ``method``, ``reference`` and ``current`` (columns × columns)
 
     Numbers are rounded to what a reader can see (values of metrics to 6 digits, shares to 1e-5), texts are cut at 1,000 characters.
@@ -159,6 +160,7 @@ def _grid(grid: Mapping[str, Any] | None, places: Mapping[str, int]) -> dict[str
         "values": [_all_rounded(row, 4) for row in grid["values"]],
         "status": ["".join(codes[status] for status in row) for row in grid["status"]],
         "rows": list(grid["rows"]),
+        "limits": _all_rounded(grid["limits"], 4),
         "levels": levels(value for row in grid["values"] for value in row),
     }
 

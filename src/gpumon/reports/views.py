@@ -31,7 +31,6 @@ __all__ = ["column", "document", "page", "sentence", "summary"]
 BARS = 40
 POINTS = 64
 CATEGORIES = 20
-NEW = 10
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -97,12 +96,9 @@ def sentence(report: Report) -> str:
         return "The current table has no rows."
     if not drifted:
         return f"None of {total} columns drifted."
-    most = ", ".join(drifted[:3])
-    return (
-        f"{len(drifted)} of {total} columns drifted; {most} {'most' if len(drifted) > 3 else 'so'}.".replace(
-            " so.", "."
-        )
-    )
+    alerts = list(report.columns.values()).count("alert")
+    most = ", ".join(drifted[:3]) + (" most" if len(drifted) > 3 else "")
+    return f"{len(drifted)} of {total} columns drifted ({alerts or 'no'} alert{'s' * (alerts != 1)}); {most}."
 
 
 def _rows(profile: Any) -> int:
@@ -140,24 +136,22 @@ def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
         "kind": unit.column.kind.value if aspect == "values" else aspect,
         "role": unit.column.role.value,
         "status": report.columns[unit.label],
-        "score": _plain(score),
+        "score": score,
         "reason": report.reason(unit.label),
-        "missing": [_plain(share) for share in missing],
+        "missing": missing,
         **drawn,
-        "metrics": [
-            [
-                row.metric
-                if row.metric != "quantile"
-                else f"quantile {row.method.split(',')[0].removeprefix('level ')}",
-                *(_plain(x) for x in (row.value, row.lower, row.upper)),
-                row.unit,
-                *(_plain(x) for x in (row.reference, row.p_value, row.q_value, row.threshold)),
-                row.status,
-                row.method,
-            ]
-            for row in rows
-        ],
+        "metrics": [_metric(row) for row in rows],
     }
+
+
+def _metric(row: Result) -> list[Any]:
+    """A row of the page's table of metrics; a quantile's level belongs to its name."""
+    name, method = row.metric, row.method
+    if method.startswith("level "):
+        level, _, method = method.partition(", ")
+        name = f"{name} {level.removeprefix('level ')}"
+    numbers = (row.reference, row.p_value, row.q_value, row.threshold)
+    return [name, row.value, row.lower, row.upper, row.unit, *numbers, row.status, method]
 
 
 def _numeric(reference: Numeric, current: Numeric) -> dict[str, Any]:
@@ -229,8 +223,8 @@ def _categorical(reference: Categorical, current: Categorical) -> dict[str, Any]
             float(before[others].sum() + reference.outside.sum() / rows),
             float(now[others].sum() + current.outside.sum() / now_rows),
         ],
-        "new": new[:NEW],
-        "vanished": [reference.vocabulary[i] for i in gone[:NEW].tolist()],
+        "new": new,
+        "vanished": [reference.vocabulary[i] for i in gone.tolist()],
     }
 
 
@@ -246,16 +240,29 @@ def _grid(report: Report, by: str) -> dict[str, Any] | None:
     at_column = {label: i for i, label in enumerate(labels)}
     values: list[list[float | None]] = [[None] * len(labels) for _ in columns]
     statuses = [["no_data"] * len(labels) for _ in columns]
+    limits: list[list[float]] = [[] for _ in columns]
     for row in results:
         place = row.window if by == "window" else row.segment
         if place is not None and row.column in at_row:
             i, j = at_row[row.column], at_column[place]
-            values[i][j], statuses[i][j] = _plain(row.value), row.status
+            values[i][j], statuses[i][j] = row.value, row.status
+            limits[i].append(row.threshold)
     rows = [
         int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined]
         for label in labels
     ]
-    return {"labels": labels, "columns": columns, "values": values, "status": statuses, "rows": rows}
+    return {
+        "labels": labels,
+        "columns": columns,
+        "values": values,
+        "status": statuses,
+        "rows": rows,
+        "limits": [_middle(of) for of in limits],
+    }
+
+
+def _middle(limits: list[float]) -> float:
+    return float(np.nanmedian(limits)) if not np.isnan(limits).all() else math.nan
 
 
 def _correlations(report: Report) -> dict[str, Any] | None:
@@ -276,7 +283,7 @@ def _correlations(report: Report) -> dict[str, Any] | None:
         "columns": [names[i] for i in most],
         "method": "pearson",
         **{
-            side: [[_plain(float(x)) for x in row] for row in matrix[np.ix_(most, most)]]
+            side: matrix[np.ix_(most, most)].tolist()
             for side, matrix in zip(("reference", "current"), found, strict=True)
         },
     }

@@ -36,6 +36,7 @@ PARTITION_ROWS = 1_048_576
 PARTITION_BYTES = 256 * 2**20
 SAMPLE_ROW_GROUPS = 32
 SIGNED = {pa.int8(), pa.int16(), pa.int32(), pa.int64()}
+REPEATED = 4  # bytes a row that strings take in a file, at most, if they are few and stand in its dictionary
 PAGE = 65_536  # bytes read ahead of each column: the memory then holds pages, not column chunks
 
 
@@ -52,7 +53,8 @@ class ParquetTable(Table):
             for file in files
         ]
         self.name = name
-        self.schema = pa.schema([*_common_schema(files, schemas), *folders])
+        self._stored = _stored(footers)
+        self.schema = pa.schema([*map(self._decoded_as, _common_schema(files, schemas)), *folders])
         self.skipped = skipped(schemas[0])
         sizes = [[int(f.row_group(i).num_rows) for i in range(f.num_row_groups)] for f in footers]
         self._files: list[tuple[File, pq.FileMetaData, list[int]]] = list(
@@ -95,16 +97,20 @@ class ParquetTable(Table):
             for i, rows in enumerate(sizes):
                 yield Piece(file, (i,), rows, footer)
 
+    def _decoded_as(self, column: pa.Field) -> pa.Field:
+        """The column, as a dictionary if it is strings that repeat: pyarrow decodes them several times faster.
+
+        Of strings that hardly repeat it would build a dictionary that grows from batch to batch.
+        """
+        row_bytes, has_dictionary = self._stored.get(column.name, (0.0, False))
+        repeats = is_text(column.type) and has_dictionary and row_bytes <= REPEATED
+        return column.with_type(WORDS) if repeats else column
+
     def _row_bytes(self, schema: pa.Schema) -> int:
-        """About the bytes of a decoded row: widths, and for strings what the first row group takes."""
-        words = {f.name for f in schema if f.type == WORDS}
-        fixed = sum(int(f.type.bit_width) / 8 for f in schema if f.type not in (WORDS, pa.string()))
-        first = next((footer.row_group(0) for _, footer, sizes in self._files if sizes and sizes[0]), None)
-        if first is None:
-            return math.ceil(fixed)
-        chunks = (first.column(i) for i in range(first.num_columns))
-        words_bytes = (c.total_uncompressed_size for c in chunks if c.path_in_schema in words)
-        return math.ceil(fixed + sum(max(4.0, float(size / first.num_rows)) for size in words_bytes))
+        """About the bytes of a decoded row: widths, and of strings what they take in the first row group."""
+        fixed = sum(int(f.type.bit_width) / 8 for f in schema if not is_text(f.type) and f.type != WORDS)
+        text = (f.name for f in schema if is_text(f.type) or f.type == WORDS)
+        return math.ceil(fixed + sum(max(4.0, self._stored.get(name, (0.0, False))[0]) for name in text))
 
 
 @dataclass(frozen=True)
@@ -189,23 +195,36 @@ def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Sc
 
 
 def _to_decode(arrow: pa.Schema) -> Iterator[pa.Field]:
-    """The columns that can be counted, strings as dictionaries: pyarrow decodes those several times faster."""
+    """The columns that can be counted; null stays null, as it fits any other type."""
     for column in arrow:
         kept = canonical_type(column.type)
         if kept is not None:
-            yield pa.field(column.name, column.type if is_null(column) else WORDS if is_text(kept) else kept)
+            yield pa.field(column.name, pa.null() if is_null(column) else kept)
 
 
 def _widened(a: pa.Field | None, b: pa.Field | None) -> pa.Field | None:
     """The field that holds the values of both; None if they are of different kinds."""
     if a is None or b is None:
         return None
-    if pa.uint64() in (a.type, b.type) and not a.type.equals(b.type) and {a.type, b.type} & SIGNED:
+    kinds = {a.type, b.type}
+    if len(kinds) == 2 and pa.uint64() in kinds and kinds & SIGNED:
         return a.with_type(pa.float64())
+    if WORDS in kinds and any(is_text(kind) for kind in kinds):
+        return a.with_type(WORDS)
     try:
         return pa.unify_schemas([pa.schema([a]), pa.schema([b])], promote_options="permissive").field(0)
     except pa.ArrowTypeError:
         return None
+
+
+def _stored(footers: Sequence[pq.FileMetaData]) -> dict[str, tuple[float, bool]]:
+    """Bytes a row before compression, and whether there is a dictionary: each column of the first row group."""
+    groups = (footer.row_group(i) for footer in footers for i in range(footer.num_row_groups))
+    first = next((group for group in groups if group.num_rows), None)
+    chunks = [] if first is None else [first.column(i) for i in range(first.num_columns)]
+    return {
+        c.path_in_schema: (c.total_uncompressed_size / first.num_rows, c.has_dictionary_page) for c in chunks
+    }
 
 
 def _folder_columns(files: Sequence[File], own: Sequence[str]) -> Iterator[pa.Field]:

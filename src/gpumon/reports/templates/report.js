@@ -315,12 +315,11 @@
     const { windows } = DATA;
     const place = windows ? windows.columns.indexOf(column.rank) : -1;
     if (place < 0 || windows.labels.length < 2) return null;
-    const metric = column.metrics.find((row) => DATA.words[row[0]] === DATA.metric);
     return {
       ...windows,
       values: windows.values[place].map(real),
       status: [...windows.status[place]].map((code) => STATUSES[code]),
-      threshold: metric ? real(metric[8]) : null,
+      threshold: real(windows.limits[place]),
     };
   }
 
