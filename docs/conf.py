@@ -12,6 +12,7 @@ author = "The gpumon developers"
 copyright = author
 version = release = __version__
 
+extensions = ["myst_nb", "sphinx.ext.autodoc", "generated"]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]

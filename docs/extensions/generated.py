@@ -46,8 +46,8 @@ def metrics(catalogue: Iterable[Metric]) -> str:
     lines = [
         "# Metrics",
         "",
-        "What `gpumon.CATALOGUE` holds, with the words of the formulas themselves. `gpumon metrics NAME` prints the "
-        "same. [How it works](../how_it_works.md) says what thresholds, p-values and bounds mean.",
+        "What `gpumon.CATALOGUE` holds, in the words of the formulas. `gpumon metrics NAME` prints the same.",
+        "[How it works](../how_it_works.md) says what thresholds, p-values and bounds mean.",
     ]
     for family, members in groupby(catalogue, key=lambda metric: metric.family):
         lines += ["", f"## {family.capitalize()}"]

@@ -5,20 +5,22 @@ Exit codes, for schedulers: 0 ok, 1 warn, 2 alert, 3 no data, bad usage or bad i
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from gpumon.errors import GpumonError
+from gpumon.errors import GpumonError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
-    from gpumon.profiles.profile import Profile
+    from gpumon.metrics import Metric
     from gpumon.reports.report import Report
 
 __all__ = ["EXIT_CODES", "main"]
@@ -42,9 +44,6 @@ def main() -> NoReturn:
         if verbose:
             raise
         code = _complain(str(error) or "out of memory: use fewer columns, or leave --exact out")
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = UNUSABLE
     except Exception as error:
         if verbose:
             raise
@@ -63,6 +62,18 @@ def _complain(message: str) -> int:
 
 def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _output(_: Any, option: Any, value: str | None) -> str | None:
+    """The name of a file to write, refused before any work is done if nothing can be written there."""
+    if value is None:
+        return None
+    kind = "gpumon" if option.name == "output" else option.name
+    if not value.lower().endswith(f".{kind}"):
+        raise click.BadParameter(f"{value!r} must end in .{kind}")
+    if not Path(value).absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(Path(value).parent)!r}: make it first")
+    return value
 
 
 def _roles(_: Any, __: Any, values: tuple[str, ...]) -> dict[str, list[str]]:
@@ -99,20 +110,33 @@ ROWS = _options(
     click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
 )  # fmt: skip
 FILES = _options(
-    click.option("--html", type=click.Path(dir_okay=False), help="Write the report as a page"),
-    click.option("--json", type=click.Path(dir_okay=False), help="Write the report as JSON"),
-    click.option("--parquet", type=click.Path(dir_okay=False), help="Write the results as Parquet"),
-    click.option("--csv", type=click.Path(dir_okay=False), help="Write the results as CSV"),
+    click.option(
+        "--html", callback=_output, type=click.Path(dir_okay=False), help="Write the report as a page"
+    ),
+    click.option(
+        "--json", callback=_output, type=click.Path(dir_okay=False), help="Write the report as JSON"
+    ),
+    click.option(
+        "--parquet", callback=_output, type=click.Path(dir_okay=False), help="Write the results as Parquet"
+    ),
+    click.option("--csv", callback=_output, type=click.Path(dir_okay=False), help="Write the results as CSV"),
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="gpumon", message="gpumon %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> int:
     """Find out which columns of a table moved, by how much, and how sure that is.
 
     Exit codes: 0 ok, 1 warn, 2 alert, 3 no data, bad usage or bad input.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return UNUSABLE
 
 
 @cli.command()
@@ -133,6 +157,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     import gpumon
 
     files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
+    _spare_inputs(files, reference, current)
     options["by"] = options["by"] or None
     with _progress(quiet=quiet) as progress:
         report = gpumon.scan(current, reference, progress=progress, **options)
@@ -142,23 +167,28 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @cli.command()
 @click.argument("table")
 @click.option(
-    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="The file to write, NAME.gpumon"
-)
+    "-o", "--output", required=True, callback=_output, type=click.Path(dir_okay=False),
+    help="The file to write, NAME.gpumon",
+)  # fmt: skip
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
 @ROWS
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:
     """Count TABLE into a profile, which stands wherever a table may stand."""
     import gpumon
+    from gpumon.reports import terminal
 
+    _spare_inputs([output], table)
     options["by"] = options["by"] or None
     plan = None if like is None else gpumon.Profile.load(like)
     with _progress(quiet=quiet) as progress:
         counted = gpumon.profile(table, like=plan, progress=progress, **options)
     counted.save(output)
     if not quiet:
-        click.echo(repr(counted))
-        if verbose:
-            _show_profile(counted)
+        with _printing() as console:
+            if verbose:
+                terminal.show_profile(counted, console)
+            else:
+                click.echo(repr(counted))
     return 0
 
 
@@ -169,11 +199,13 @@ def show(file: str) -> int:
     import gpumon
     from gpumon.reports import terminal
 
-    if file.endswith(".json"):
-        status = terminal.show_document(file, _console())
-        return EXIT_CODES[status]
-    _show_profile(gpumon.Profile.load(file))
-    return 0
+    status = "ok"
+    with _printing() as console:
+        if file.endswith(".json"):
+            status = terminal.show_document(file, console)
+        else:
+            terminal.show_profile(gpumon.Profile.load(file), console)
+    return EXIT_CODES[status]
 
 
 @cli.command()
@@ -183,10 +215,11 @@ def metrics(names: tuple[str, ...]) -> int:
     from gpumon.metrics import CATALOGUE, chosen
 
     if names:
-        seen = set()
+        definitions: dict[str, Metric] = {}
         for metric in chosen(names):
-            if metric.name not in seen:
-                seen.add(metric.name)
+            definitions.setdefault(metric.name, metric)
+        with _printing():
+            for metric in definitions.values():
                 title = f"{metric.id}  {metric.name} [{metric.unit}]"
                 click.echo(
                     f"{title}\n{'-' * len(title)}\n{metric.definition}\n{metric.method}".rstrip() + "\n"
@@ -200,7 +233,8 @@ def metrics(names: tuple[str, ...]) -> int:
     for metric in CATALOGUE:
         limits = ["" if x is None else f"{x:g}" for x in (metric.warn, metric.alert)]
         table.add_row(metric.id, metric.name, metric.unit, *limits, metric.definition.partition("\n")[0])
-    _console().print(table)
+    with _printing() as console:
+        console.print(table)
     return 0
 
 
@@ -221,49 +255,72 @@ def doctor() -> int:
     """Say which backend runs and why, with versions, processors and memory."""
     from gpumon.doctor import findings
 
-    for name, text in findings():
-        click.echo(f"{name:<12} {text}")
+    with _printing():
+        for name, text in findings():
+            click.echo(f"{name:<12} {text}")
     return 0
 
 
+def _spare_inputs(files: list[str | None], *tables: str) -> None:
+    """Refuse to write over a table that is to be read."""
+    inputs = {os.path.realpath(table) for table in tables}
+    for path in files:
+        if path is not None and os.path.realpath(path) in inputs:
+            raise click.BadParameter(
+                f"{path} is a table to read and would be written over: choose another name"
+            )
+
+
 def _finish(report: Report, files: list[str | None], *, quiet: bool, verbose: bool) -> int:
-    """Print and write a report. What cannot be written is said after all else is done."""
+    """Write and print a report. What cannot be written is said after all else is done."""
     from gpumon.reports import terminal
 
-    if not quiet:
-        terminal.show(report, _console(), **({"most": len(report.columns)} if verbose else {}))
-    failed = None
+    failed: Exception | None = None
+    written = []
     for path in files:
         if path is not None:
             try:
                 report.save(path)
-            except GpumonError as error:
+            except Exception as error:  # noqa: BLE001 (the other files and the report are not to be lost)
                 failed = failed or error
             else:
-                if not quiet:
-                    click.echo(f"  wrote {path}")
+                written.append(path)
+    if not quiet:
+        with _printing() as console:
+            terminal.show(report, console, **({"most": len(report.columns)} if verbose else {}))
+            for path in written:
+                click.echo(f"  wrote {path}")
     if failed is not None:
         raise failed
     return EXIT_CODES[report.status]
 
 
-def _show_profile(counted: Profile) -> None:
-    from gpumon.reports import terminal
-
-    terminal.show_profile(counted, _console())
-
-
-def _console() -> Console:
+@contextmanager
+def _printing() -> Iterator[Console]:
+    """A console; a reader who has seen enough (``| head``) is no failure, and a full disk is told in one line."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    class Honest(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich would exit with 1, which is "warn" here
+
+    console = Honest()
+    try:
+        yield console if console.is_terminal else Honest(width=120)
+        print(end="", flush=True)
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or Python complains once more at exit
+        if not isinstance(error, BrokenPipeError):
+            raise InputError(
+                f"the standard output cannot be written ({error.strerror}): free some space"
+            ) from error
 
 
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
     """A bar on a terminal; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not getattr(sys.stderr, "isatty", bool)():  # None if it is closed
         yield None
         return
     from rich.console import Console

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "howto").glob("*.md")])
 FENCE = re.compile(r"^```(python|pycon|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.FAIL_FAST
 UNUSABLE = 3
 
 
@@ -62,9 +62,7 @@ def test_the_examples_of_a_page_run(page: Path, folder: Path):
 
 def as_doctest(block: Block, names: dict[str, Any], where: str) -> None:
     said: list[str] = []
-    test = doctest.DocTestParser().get_doctest(
-        block.text, names, where, name=where, filename=where, lineno=block.line
-    )
+    test = doctest.DocTestParser().get_doctest(block.text, names, where, where, block.line)
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False)
     assert not said, "".join(said)
     names.update(test.globs)

@@ -342,3 +342,18 @@ def test_a_dataset_agrees_with_the_folder_it_is_made_of(tmp_path):
     ours, theirs = rows_of(open_table(tmp_path)), ds.dataset(tmp_path, partitioning="hive").to_table()
     assert ours["x"].to_pylist() == theirs["x"].to_pylist()
     assert ours["k"].to_pylist() == theirs["k"].to_pylist()
+
+
+def test_a_folder_without_permission(tmp_path, monkeypatch):
+    def refuse(self, path, *_, **__):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("file"), "ls", refuse)
+    with pytest.raises(InputError, match="no permission to read it; ask its owner"):
+        open_table(tmp_path)
+
+
+def test_the_home_of_the_user_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "t.parquet")
+    assert rows_of(open_table("~/t.parquet")).num_rows == 10

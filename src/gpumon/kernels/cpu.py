@@ -363,8 +363,9 @@ def _codes(codes, offsets, counts):
 @compiled
 def _word(words, start, length):
     """The first 8 bytes, or ``length`` if less, from byte ``start`` on, the rest zero; without a branch."""
-    at, shift = start >> 3, np.uint64((start & 7) << 3)
-    word = (words[at] >> shift) | ((words[at + 1] << np.uint64(1)) << (np.uint64(63) - shift))
+    first = np.uint64(start)  # an unsigned index needs no check for negative ones
+    at, shift = first >> np.uint64(3), (first & np.uint64(7)) << np.uint64(3)
+    word = (words[at] >> shift) | ((words[at + np.uint64(1)] << np.uint64(1)) << (np.uint64(63) - shift))
     spare = np.uint64(max(8 - length, 0) << 3)
     return word & (np.uint64(0xFFFFFFFFFFFFFFFF) >> spare)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from gpumon.metrics.metric import Metric
+from gpumon.metrics.metric import CERTIFIED, Metric
 from gpumon.metrics.significance import CHI_SQUARE, CRAMER, KOLMOGOROV, WELCH
 from gpumon.statistics import association, distances, ecdf, summaries
 
 __all__ = ["DATA_DISTRIBUTION"]
 
-BINS = "deciles of the reference, or categories; missing as a bin"
-CERTIFIED = "up to 1,024 reference edges, certified"
+BINS = "deciles of the reference, or values with the rare ones as one; missing as a bin"
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 DATA_DISTRIBUTION = (

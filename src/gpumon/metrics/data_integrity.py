@@ -35,6 +35,7 @@ DATA_INTEGRITY = (
         reads=("unseen",),
         method="rows of values that the reference lacks",
         compares=False,
+        on=("categorical",),
         warn=0.001,
         alert=0.01,
         null=GOOD_TURING,
@@ -47,6 +48,7 @@ DATA_INTEGRITY = (
         unit="values",
         method="values of the reference that are gone",
         compares=False,
+        on=("categorical",),
     ),
     Metric("DI-12", "row_count", summaries.count, reads=("rows",), unit="rows", compares=False),
 )

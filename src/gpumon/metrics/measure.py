@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpumon.metrics.metric import CERTIFIED
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
 from gpumon.profiles.pairs import Pairs
@@ -123,15 +124,16 @@ def _block(
         before = metric.formula(*readings.arguments(metric.reads, 0))
         before = before.value if isinstance(before, Bounds) else before
     bounds = found if isinstance(found, Bounds) else Bounds(found, found, found)
-    value, lower, upper = (np.array(np.broadcast_to(x, shape), np.float64) for x in bounds)
+    value, lower, upper, before = (np.array(np.broadcast_to(x, shape), np.float64) for x in (*bounds, before))
     method = metric.method
     if exact and metric.exact is not None:
         for place in np.ndindex(*shape):
             sides = [readings.sorted_values(0, *place), readings.sorted_values(1, *place)]
-            arguments = sides if metric.compares else sides[1:]
-            value[place] = metric.exact(*arguments)
-        lower, upper, method = value.copy(), value.copy(), "exact, sorted"
-    before = np.broadcast_to(before, shape)
+            value[place] = metric.exact(*(sides if metric.compares else sides[1:]))
+            if not metric.compares:
+                before[place] = metric.exact(sides[0])
+        lower, upper = value.copy(), value.copy()
+        method = metric.method.replace(CERTIFIED, "exact, sorted")
     rows = np.broadcast_to(readings["missing"][1][..., 1], shape)
     n = np.broadcast_to(readings["present"][1], shape) if "missing" not in metric.reads else rows
     for x in (value, lower, upper):
@@ -175,8 +177,8 @@ class _Floors:
     """Noise floors of the resampled metrics of one block: for a baseline and all that is compared with it at once.
 
     Near no change a sum of squares is proportional to 1/n + 1/m, a norm to its root: so draws made for one pair of
-    sizes serve others. For each baseline (the reference, or a segment of it) they are made once for the whole and
-    once for windows, at the windows' middle size, from the rows of both sides together.
+    sizes serve others that are near. For each baseline (the reference, or a segment of it) and each size of slice,
+    within a factor of four, they are made once, at the slices' middle size, from the rows of both sides together.
     """
 
     def __init__(
@@ -184,11 +186,12 @@ class _Floors:
     ) -> None:
         self.readings = readings
         self.seed = seed
-        levels: dict[tuple[Slice, bool, bool], list[int]] = {}
-        for i, (of, (window, segment)) in enumerate(slices):
-            levels.setdefault((of, window is not None, segment is not None), []).append(i)
+        rows = readings["missing"][1][..., 1].max(axis=0)
+        levels: dict[tuple[Slice, int], list[int]] = {}
+        for i, (of, _) in enumerate(slices):
+            levels.setdefault((of, int(rows[i]).bit_length() // 2), []).append(i)
         self.levels = list(levels.values())
-        self.draws = max(LEAST_DRAWS, min(DRAWS, 2 * DRAWS // len(self.levels)))
+        self.draws = max(LEAST_DRAWS, min(DRAWS, 4 * DRAWS // len(self.levels)))
         self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))
         self.drawn: dict[tuple[str, Any], list[_Draws]] = {}
         self.shape = (len(readings.units), len(slices))

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["FAMILIES", "Metric"]
+__all__ = ["CERTIFIED", "FAMILIES", "Metric"]
+
+CERTIFIED = "up to 1,024 reference edges, certified"
+"""The part of ``method`` that becomes "exact, sorted" where every value was kept."""
 
 FAMILIES = {
     "DD": "data distribution",

@@ -237,7 +237,10 @@ class Readings:
             sides.append(
                 np.array(
                     [
-                        [_value_bins(state, values[0 if self._plain else s], most) for s, state in enumerate(row)]
+                        [
+                            _value_bins(state, values[0 if self._plain else s], most)
+                            for s, state in enumerate(row)
+                        ]
                         for row, values in zip(used, kept, strict=True)
                     ]
                 )
@@ -265,7 +268,9 @@ class Readings:
             spread = np.sqrt(level * (1 - level))
             earth = np.cumsum(spread * (width[..., :-1] + width[..., 1:]) / 2, axis=-1)
             part = earth[..., -1:] / POINTS
-            at = np.stack([np.sum(earth < (k + 0.5) * part[..., 0, None], axis=-1) for k in range(POINTS)], axis=-1)
+            at = np.stack(
+                [np.sum(earth < (k + 0.5) * part[..., 0, None], axis=-1) for k in range(POINTS)], axis=-1
+            )
             at = np.minimum(at, spread.shape[-1] - 1)
             widths = part / np.take_along_axis(spread, at, axis=-1)
         return at, np.nan_to_num(widths, nan=0.0, posinf=0.0)
@@ -365,85 +370,6 @@ def _value_bins(state: Numeric | Categorical, values: NDArray[np.int64], most: i
     head[: values.size] = _value_counts(state)[values]
     missing = _value_missing(state)
     return np.concatenate((head, (state.rows - missing - head.sum(), missing)))
-
-
-def _unseen(self) -> tuple[Any, Any]:
-        return self._by_names(_unseen)
-
-    def _singletons(self) -> tuple[Any, Any]:
-        sides = (np.array([[_singletons(state) for state in row] for row in rows]) for rows in self._sides)
-        return tuple(sides)  # type: ignore[return-value]
-
-    def _vanished(self) -> tuple[Any, Any]:
-        return self._by_names(_vanished)
-
-    def _by_names(self, compare: Any) -> tuple[Any, Any]:
-        reference, current = self._sides
-        found = np.array(
-            [
-                [compare(r, c) for r, c in zip(rs, cs, strict=True)]
-                for rs, cs in zip(reference, current, strict=True)
-            ]
-        )
-        before = found.copy()
-        before[..., :2] = 0
-        return before, found
-
-
-def _state(profile: Profile, unit: Unit, at: Slice) -> Any:
-    return profile.states.get(
-        Key(*at, unit.column.name, unit.aspect), profile.plan[unit.column.name, unit.aspect]
-    )
-
-
-def _values(profile: Profile, key: tuple[str, str], at: Slice) -> NDArray[np.float64]:
-    state: State = profile.states.get(Key(*at, *key), profile.plan[key])
-    assert isinstance(state, Sorted)
-    return state.values
-
-
-def _padded(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Counts with empty bins before the last five cells, ``size`` in all."""
-    if counts.size == size:
-        return counts
-    return np.concatenate((counts[:-4], np.zeros(size - counts.size, np.int64), counts[-4:]))
-
-
-def _category_bins(state: Categorical, most: int) -> NDArray[np.int64]:
-    head = np.zeros(most, np.int64)
-    head[: min(most, state.counts.size)] = state.counts[:most]
-    return np.concatenate((head, (state.counts[most:].sum(), state.outside.sum(), state.missing)))
-
-
-def _ends_by_mass(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each cell goes to the decile that its middle rank lies in."""
-    total = np.cumsum(ordered, axis=-1)
-    middle = (total - ordered / 2) / np.maximum(total[..., -1:], 1)
-    group = np.clip((middle * DECILES).astype(np.int64), 0, DECILES - 1)
-    ends = np.stack([np.sum(group <= i, axis=-1) - 1 for i in range(DECILES - 1)], axis=-1)
-    last = np.full((*ends.shape[:-1], 1), ordered.shape[-1] - 1)
-    return np.concatenate((np.maximum(ends, 0), last), axis=-1)
-
-
-def _ends_by_value(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each cell that the reference fills ends a bin; a column with fewer than another gets empty bins."""
-    filled = ordered > 0
-    most = int(filled.sum(axis=-1).max(initial=1))
-    last = ordered.shape[-1] - 1
-    ends = np.full((*ordered.shape[:-1], max(most, 2)), last)
-    for place in np.ndindex(*ordered.shape[:-1]):
-        at = np.flatnonzero(filled[place])[:-1]
-        ends[place][: at.size] = at
-    return ends
-
-
-def _filled_forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NaN replaced by the value before it, at the start by the one after."""
-    n = values.shape[-1]
-    index = np.where(np.isnan(values), -1, np.arange(n))
-    index = np.maximum.accumulate(index, axis=-1)
-    first = np.argmax(~np.isnan(values), axis=-1)[..., None]
-    return np.take_along_axis(values, np.where(index < 0, first, index), axis=-1)
 
 
 def _unseen(reference: Categorical, current: Categorical) -> tuple[int, int, int]:

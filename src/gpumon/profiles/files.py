@@ -1,7 +1,8 @@
 """Profiles on disk: an Arrow IPC stream, one row a field of a state, closed by a SHA-256 of everything before it.
 
 Any Arrow reader opens the stream; no pickle is written or read. ``docs/profile_file.md`` documents the format. The
-checksum is verified before a byte is interpreted, and every state checks its shapes when it is built.
+checksum is verified before a byte is interpreted. A checksum keeps no forger out: so types, shapes and names are checked
+too, and a file is either a profile that can be measured or a ProfileError.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from gpumon.errors import GpumonError, InputError, ProfileError
+from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
-from gpumon.profiles.state import PLAN, State
+from gpumon.profiles.state import MAX, PLAN, SUM, State
 from gpumon.profiles.times import Rows, Times
-from gpumon.schema import Schema
+from gpumon.schema import Kind, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +38,22 @@ MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
     kind.__name__: kind.on for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times)
 }
-DTYPES = ("int64", "float64", "uint64", "uint8")
 TEXTS = "utf8"
+FIELDS = {
+    "int64": "counts outside missing names.counts n rows span hours",
+    "float64": "edges moments extremes values centre scale tables sums squares products",
+    "uint64": "names.hashes",
+    "uint8": "registers",
+    TEXTS: "vocabulary names.values columns",
+}
+DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
+ASPECTS: dict[Kind, dict[str, type[State]]] = {
+    Kind.NUMERIC: {"values": Numeric},
+    Kind.CATEGORICAL: {"values": Categorical},
+    Kind.BOOLEAN: {"values": Categorical},
+    Kind.DATETIME: {"values": Times},
+    Kind.TEXT: {"values": Categorical, "length": Numeric, "pattern": Categorical},
+}
 ROW = pa.schema(
     [
         ("window", pa.string()),
@@ -72,31 +87,41 @@ def write(path: str | Path, content: bytes) -> None:
     """Write a file whole or not at all; InputError names the file if the disk is full or permission is missing."""
     path = Path(path)
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
-            try:
-                part.write(content)
-                part.flush()
-                os.fsync(part.fileno())
-                mask = os.umask(0)
-                os.umask(mask)
-                os.chmod(part.name, 0o666 & ~mask)  # noqa: PTH101 (as open() would have made it)
-                os.replace(part.name, path)  # noqa: PTH105
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(part.name)  # noqa: PTH108
-                raise
-    except OSError as error:
+        if path.exists() and not path.is_file():  # a device or a pipe, in whose place no file is to be put
+            path.write_bytes(content)
+        else:
+            _replace(Path(os.path.realpath(path)), content)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be written ({error.strerror}): choose another place or free some space"
+            f"{path} cannot be written ({why}): choose another place or free some space"
         ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside ``path``, then give it that name."""
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:32]}.", delete=False) as part:
+        try:
+            part.write(content)
+            part.flush()
+            os.fsync(part.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(part.name, 0o666 & ~mask)  # noqa: PTH101 (as open() would have made it)
+            os.replace(part.name, path)  # noqa: PTH105
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part.name)  # noqa: PTH108
+            raise
 
 
 def load(path: str | Path) -> Profile:
     """Read a profile that ``save`` wrote."""
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({why}): check the path and its permissions") from error
     body, digest = content[:-32], content[-32:]
     if not body.endswith(MARK):
         raise ProfileError(
@@ -109,17 +134,16 @@ def load(path: str | Path) -> Profile:
     try:
         table = pa.ipc.open_stream(body[: -len(MARK)]).read_all()
         head = json.loads(table.schema.metadata[b"gpumon"])
-        if head["format"] > FORMAT:
-            raise ProfileError(
-                f"{path} was written by a newer gpumon (format {head['format']}, this one reads {FORMAT}): update gpumon"
-            )
-        return _profile(head, table)
-    except (pa.ArrowException, KeyError, TypeError, ValueError, GpumonError) as error:
-        if isinstance(error, ProfileError) and str(path) in str(error):
-            raise
+        if head["format"] <= FORMAT:
+            return _profile(head, table)
+    except Exception as error:  # a forged file can make a parser raise anything
+        why = " ".join(str(error).split())[:200]
         raise ProfileError(
-            f"{path} holds no valid profile ({error}): write it again with gpumon profile"
+            f"{path} holds no valid profile ({why}): write it again with gpumon profile"
         ) from error
+    raise ProfileError(
+        f"{path} was written by a newer gpumon (format {head['format']}, this one reads {FORMAT}): update gpumon"
+    )
 
 
 def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
@@ -153,43 +177,44 @@ def _packed(value: Any) -> tuple[str, list[int], bytes]:
     return str(value.dtype), list(value.shape), little.tobytes()
 
 
-def _unpacked(dtype: str, shape: list[int], data: bytes) -> Any:
+def _unpacked(name: str, dtype: str, shape: list[int], data: bytes) -> Any:
+    if dtype != DTYPES.get(name) or min(shape, default=0) < 0:
+        raise ProfileError(f"a field {name!r} of type {dtype!r} and shape {shape} is not part of the format")
     if dtype == TEXTS:
         texts = json.loads(data)
-        if not (
-            isinstance(texts, list)
-            and len(texts) == shape[0]
-            and all(isinstance(text, str) for text in texts)
-        ):
+        if not (isinstance(texts, list) and [len(texts)] == shape and all(isinstance(t, str) for t in texts)):
             raise ProfileError("a list of names is damaged")
         return tuple(texts)
-    if dtype not in DTYPES or min(shape, default=0) < 0:
-        raise ProfileError(f"an array of type {dtype!r} and shape {shape} is not part of the format")
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
 
 
 def _profile(head: dict[str, Any], table: pa.Table) -> Profile:
     if not table.schema.equals(ROW):
         raise ProfileError("its columns are not those of the format")
+    table.validate(full=True)  # offsets that point out of a buffer would end the process
     found: dict[tuple[bool, Key], tuple[str, dict[str, Any]]] = {}
     for row in table.to_pylist():
         place = row["plan"], Key(row["window"], row["segment"], row["subject"], row["aspect"])
         _, values = found.setdefault(place, (row["state"], {}))
         if row["field"]:
-            values[row["field"]] = _unpacked(row["dtype"], row["shape"], row["data"])
+            values[row["field"]] = _unpacked(row["field"], row["dtype"], row["shape"], row["data"])
     plan = {(key.subject, key.aspect): _planned(*it) for (planned, key), it in found.items() if planned}
     states = {
         key: _filled(plan[key.subject, key.aspect], values)
         for (planned, key), (_, values) in found.items()
         if not planned
     }
-    return Profile(Schema.from_json(head["schema"]), plan, states, head["facts"])
+    schema = Schema.from_json(head["schema"])
+    _check_plan(schema, plan)
+    return Profile(schema, plan, states, _checked_facts(head["facts"]))
 
 
 def _planned(kind: str, values: dict[str, Any]) -> State:
     """The state of this kind with this plan and nothing counted."""
     if kind not in EMPTY:
         raise ProfileError(f"a state of kind {kind!r} is not part of the format")
+    if not all(np.ndim(value) == 1 for value in values.values()):
+        raise ProfileError("a plan of other than lists is damaged")
     return EMPTY[kind](**values)
 
 
@@ -204,5 +229,42 @@ def _filled(plan: State, values: dict[str, Any]) -> State:
             )
         elif item.metadata != PLAN:
             value = values[item.name]
+            if item.metadata in (SUM, MAX) and np.shape(value) != np.shape(getattr(plan, item.name)):
+                raise ProfileError(f"{item.name} have the shape {np.shape(value)}: the state is damaged")
+            if item.metadata == SUM and value.dtype == np.int64 and (value < 0).any():
+                raise ProfileError(f"{item.name} are negative: the state is damaged")
         whole[item.name] = value
     return type(plan)(**whole)
+
+
+def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
+    """Raise a ProfileError unless every column has the states of its kind, and nothing else has any."""
+    numeric = [column.name for column in schema if column.kind is Kind.NUMERIC]
+    needed: dict[tuple[str, str], type[State]] = {("", "rows"): Rows} | {
+        (column.name, aspect): kind for column in schema for aspect, kind in ASPECTS[column.kind].items()
+    }
+    allowed = needed | {("", aspect): Pairs for aspect in ("pearson", "spearman")}
+    allowed |= {(name, "sorted"): Sorted for name in numeric}
+    kinds = {key: type(state) for key, state in plan.items()}
+    if len(set(schema.names)) < len(schema) or not needed.items() <= kinds.items() <= allowed.items():
+        raise ProfileError("its states are not those of its columns")
+    for column in schema.columns:
+        state = plan[column.name, "values"]
+        if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):
+            raise ProfileError(f"a value of column {column.name!r} stands twice in its vocabulary")
+        if column.kind is Kind.BOOLEAN and getattr(state, "vocabulary", ()) != ("false", "true"):
+            raise ProfileError(f"column {column.name!r} of true and false has another vocabulary")
+    edges = {column.name: plan[column.name, "values"] for column in schema if column.name in numeric}
+    cells = {name: state.edges.size + 5 for name, state in edges.items() if isinstance(state, Numeric)}
+    for pairs in (state for state in plan.values() if isinstance(state, Pairs)):
+        size = sum(cells[name] for name in dict.fromkeys(pairs.columns))
+        numbers = np.concatenate((pairs.centre, pairs.scale, pairs.tables))
+        if pairs.tables.size not in {0, size} or not np.isfinite(numbers).all() or (pairs.scale <= 0).any():
+            raise ProfileError("its pairs are not those of its numeric columns")
+
+
+def _checked_facts(facts: Any) -> dict[str, Any]:
+    told = (facts.get("name", ""), facts.get("backend", ""), *facts.get("notes", ()))
+    if not all(isinstance(text, str) for text in told):
+        raise ProfileError("what it says about its table is damaged")
+    return dict(facts)
