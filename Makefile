@@ -10,8 +10,9 @@ BIN = $(VENV)/bin
 
 .PHONY: demo test lint pytest docs bench clean
 
+# exit codes 1 and 2 are verdicts: warn, alert
 demo: $(VENV)/.installed
-	$(BIN)/gpumon demo --html demo-report.html || test $$? -le 2  # 1 and 2 are its verdicts: warn, alert
+	@$(BIN)/gpumon demo --html demo-report.html || test $$? -le 2
 
 test: lint pytest docs
 
@@ -37,8 +38,9 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+# pip 25.1 is the first that knows --group
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"  # the first that knows --group
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@ $(VENV)/.installed
 

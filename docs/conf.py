@@ -17,8 +17,7 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(__file__).parent / "_build" / "notebooks")
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 
@@ -27,6 +26,11 @@ autodoc_typehints = "none"  # the docstrings say what arguments are
 
 html_theme = "pydata_sphinx_theme"
 html_title = "gpumon"
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"**": ["sidebar-nav-bs"]}
+html_theme_options = {
+    "navbar_center": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "show_nav_level": 2,
+}
+html_sidebars = {"**": ["globaltoc.html"]}
 html_show_sourcelink = False

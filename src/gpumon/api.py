@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from gpumon.errors import InputError, OptionError, SchemaError
+from gpumon.errors import InputError, MergeError, OptionError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,11 +93,12 @@ def scan(
         reference, "reference", columns=columns, roles=roles, pairs=pairs, exact=exact, **options
     )
     counted = time.perf_counter()
-    now = _profile(current, "current", columns=columns, roles=roles, like=before, **options)
     if not before.rows:
         raise InputError(
-            f"{before.facts.get('name', 'the reference')} has no rows: there is nothing to compare with"
+            f"{before.facts.get('name', 'the reference')} has no rows, so there is nothing to compare with: "
+            "check the path, or the filter that made it"
         )
+    now = _profile(current, "current", columns=columns, roles=roles, like=before, **options)
     done = time.perf_counter()
     before, now = before.with_totals(), now.with_totals()
     measured = measure(before, now, wanted, level=limits.level(wanted))
@@ -174,17 +175,28 @@ def _profile(
         raise OptionError(f"engine {engine!r} is unknown: use one of {', '.join(ENGINES)}")
     if (timestamp is None) != (every is None):
         raise OptionError("timestamp and every go together: a column of times and the width of a window")
-    if isinstance(columns, str):
-        columns = [columns]
+    for text in (timestamp, every):
+        _expect(text, str | None, f"timestamp and every are texts such as 'time' and '1d', not {text!r}")
+    _expect(like, Profile | None, "like must be a Profile: gpumon.Profile.load(path) reads a saved one")
+    columns = None if columns is None else _names("columns", columns)
+    roles = _by_role(roles)
+    slicing = Slicing(timestamp, every, tuple(_names("by", by or ())))
     if isinstance(source, Profile) or _is_profile(source):
-        return _saved(source if isinstance(source, Profile) else Profile.load(source), like, columns)
+        from gpumon.tables.saved import onto, part
+
+        saved = source if isinstance(source, Profile) else Profile.load(source)
+        name = f"the {what} profile" if isinstance(source, Profile) else str(source)
+        if like is None:
+            return part(saved, name, columns, roles, exact=exact)
+        return onto(saved, name, like, slicing)
     kernels = select(backend)
     table = open_table(
         source,
         name=None if isinstance(source, str) else f"the {what}" if what == "table" else f"the {what} table",
     )
-    slicing = Slicing(timestamp, every, (by,) if isinstance(by, str) else tuple(by or ()))
-    ignored = {*slicing.columns, *_named(roles, "ignore")}
+    table.chosen(slicing.columns)  # SchemaError if one is not there
+    skipped = table.skipped
+    ignored = {*slicing.columns, *roles.get("ignore", ())}
     notes: list[str] = []
     if like is None:
         if table.nbytes() is not None and (table.nbytes() or 0) <= IN_MEMORY:

@@ -162,12 +162,18 @@ def test_distinct_registers_agree_and_do_not_depend_on_order_or_repeats(kernels)
 
 def test_scores_read_the_table_at_each_cell(kernels):
     edges = np.array([0.0, 1.0, 2.0])
-    table = np.arange(8.0)
     x = np.array([-np.inf, -1.0, 0.0, 1.5, 2.0, np.inf, np.nan, 0.5])
     valid = np.array([True] * 7 + [False])
-    assert np.array_equal(
-        kernels.scores(x, valid, guide(edges), table), [0, 1, 2, 3, 4, 5, np.nan, np.nan], equal_nan=True
-    )
+    out = np.empty(8)
+    kernels.scores(x, valid, guide(edges), np.arange(8.0), out)
+    assert np.array_equal(out, [0, 1, 2, 3, 4, 5, np.nan, np.nan], equal_nan=True)
+
+
+def test_standardised_values_are_missing_where_they_are_no_finite_numbers(kernels):
+    out = np.empty(5)
+    valid = np.array([True, True, True, True, False])
+    kernels.standardised(np.array([5, 3, np.inf, np.nan, 1.0]), valid, 3.0, 2.0, out)
+    assert np.array_equal(out, [1.0, 0.0, np.nan, np.nan, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -178,7 +184,7 @@ def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing)
         x[0, ::7] = np.nan
         x[2, ::11] = np.nan
     offsets = np.array([0, 5000, 20_000])
-    n, s, q, g = kernels.comoments(list(x), offsets)
+    n, s, q, g = kernels.comoments(x, offsets)
     for part in range(2):
         rows = x[:, offsets[part] : offsets[part + 1]]
         for i in range(3):

@@ -11,7 +11,19 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PATTERNS", "microseconds", "numbers", "pattern_codes", "string_parts", "strings", "validity"]
+__all__ = [
+    "PATTERNS",
+    "in_bytes",
+    "microseconds",
+    "numbers",
+    "pattern_codes",
+    "string_parts",
+    "strings",
+    "validity",
+]
+
+DAY = 86_400_000_000  # microseconds
+MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 PATTERNS = {
     "empty": r"^\s*$",
@@ -66,6 +78,12 @@ def strings(array: pa.Array) -> pa.Array:
     return pc.cast(array, pa.string())
 
 
+def in_bytes(array: pa.Array) -> list[bytes | None]:
+    """The values of a string column as they are in memory: Parquet files may hold some that are no UTF-8."""
+    values: list[bytes | None] = array.cast(pa.large_binary()).to_pylist()
+    return values
+
+
 def string_parts(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """The bytes and the ends (rows + 1,) of a string column: string i is ``data[ends[i]:ends[i + 1]]``."""
     _, ends, data = array.buffers()
@@ -89,8 +107,23 @@ def pattern_codes(array: pa.Array) -> NDArray[np.int32]:
 
 
 def microseconds(array: pa.Array) -> NDArray[np.int64]:
-    """A datetime column (nulls left out) as microseconds since 1970-01-01; for times of day, since midnight."""
+    """A datetime column (nulls left out) as microseconds since 1970-01-01; for times of day, since midnight.
+
+    Times too far off for that become the first or the last that can be told, 290,000 years from now.
+    """
     array = pc.drop_null(array)
     kind = array.type
-    unit = pa.time64("us") if pa.types.is_time(kind) else pa.timestamp("us", tz=getattr(kind, "tz", None))
-    return np.asarray(array.cast(unit, safe=False).cast(pa.int64()), np.int64)
+    if not len(array):  # nothing there, of whatever type
+        return np.zeros(0, np.int64)
+    if pa.types.is_time(kind):
+        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()), np.int64)
+    if pa.types.is_date(kind):
+        ticks = np.asarray(array.cast(pa.date32()).cast(pa.int32()), np.int64)
+        factor = DAY
+    else:
+        ticks = np.asarray(array.cast(pa.int64()), np.int64)
+        if kind.unit == "ns":
+            return ticks // 1_000
+        factor = MICROSECONDS[kind.unit]
+    reach = np.iinfo(np.int64).max // factor
+    return np.clip(ticks, -reach, reach) * factor

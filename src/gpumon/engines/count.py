@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from gpumon.engines.columns import (
     PATTERNS,
+    in_bytes,
     microseconds,
     numbers,
     pattern_codes,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Counter"]
 
 LONGEST_NAME = 200  # characters of a value outside the vocabulary that its name keeps
+FLAGS = ("false", "true")
 HOUR = 3_600_000_000  # microseconds
 MONDAY = 3 * 24  # hours from Monday 0 h to the first hour of 1970
 
@@ -72,7 +75,7 @@ class Counter:
             if isinstance(state, Pairs):
                 if there.issuperset(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets)
-            elif subject in there:
+            elif subject in there and not isinstance(state, Rows):  # a column may be called ""
                 array = batch.column(subject)
                 yield (subject, aspect), self._column(state, (subject, aspect), array, offsets)
 
@@ -90,7 +93,7 @@ class Counter:
         assert isinstance(state, Categorical)
         if key[1] == "pattern":
             return self._classes(state, pattern_codes(strings(array)), offsets, len(PATTERNS))
-        if pa.types.is_boolean(array.type):
+        if pa.types.is_boolean(array.type) and state.vocabulary == FLAGS:
             array = pa.DictionaryArray.from_arrays(array.cast(pa.int32()), pa.array(state.vocabulary))
         if isinstance(array, pa.DictionaryArray):
             return self._dictionary(state, key, array, offsets)
@@ -158,8 +161,8 @@ class Counter:
         names = Names.none()
         if state.vocabulary and rows.size:
             kept = Names.smallest(hashes)
-            texts = values.take(pa.array(rows[kept])).to_pylist()
-            names = Names.of(hashes[kept], counts[kept], [_shortened(text) for text in texts])
+            texts = [_shortened(text or b"") for text in in_bytes(values.take(pa.array(rows[kept])))]
+            names = Names.of(hashes[kept], counts[kept], texts)
         registers = self.kernels.distinct(seen, np.array([0, seen.size]))[0]
         return Categorical(state.vocabulary, known, outside, np.array(missing, np.int64), names, registers)
 
@@ -175,26 +178,33 @@ class Counter:
         ]
 
     def _pairs(self, state: Pairs, batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> list[Pairs]:
-        columns = []
+        columns = self._scratch((len(state.columns), batch.num_rows))
         start = 0
         for i, name in enumerate(state.columns):
             values, valid = numbers(batch.column(name))
             if state.tables.size:
-                table_guide = self._guides[name, "values"]
-                cells = self._cells(name)
-                x = self.kernels.scores(values, valid, table_guide, state.tables[start : start + cells])
-                start += cells
+                table = state.tables[start : start + self._cells(name)]
+                self.kernels.scores(values, valid, self._guides[name, "values"], table, columns[i])
+                start += table.size
             else:
-                x = (values - state.centre[i]) / state.scale[i]
-                there = np.isfinite(x) if valid is None else np.isfinite(x) & valid
-                if not there.all():
-                    x = np.where(there, x, np.nan)
-            columns.append(x)
+                centre, scale = float(state.centre[i]), float(state.scale[i])
+                self.kernels.standardised(values, valid, centre, scale, columns[i])
         sums = self.kernels.comoments(columns, offsets)
         return [
             Pairs(state.columns, state.centre, state.scale, state.tables, *parts)
             for parts in zip(*sums, strict=True)
         ]
+
+    def _scratch(self, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Memory that a thread uses again for every batch."""
+        held: NDArray[np.float64] | None = getattr(self._memory, "held", None)
+        if held is None or held.size < shape[0] * shape[1]:
+            held = self._memory.held = np.empty(shape[0] * shape[1])
+        return held[: shape[0] * shape[1]].reshape(shape)
+
+    @cached_property
+    def _memory(self) -> threading.local:
+        return threading.local()
 
     def _cells(self, name: str) -> int:
         state = self.like.plan[name, "values"]
@@ -244,5 +254,7 @@ def _sorted(array: pa.Array, offsets: NDArray[np.int64]) -> list[Sorted]:
     return [Sorted(np.sort(part[~np.isnan(part)])) for part in parts]
 
 
-def _shortened(text: str) -> str:
+def _shortened(value: bytes) -> str:
+    """A value for a list of names; what is no UTF-8 shows as �."""
+    text = value.decode(errors="replace")
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 20]}… ({len(text):,} characters)"

@@ -39,6 +39,8 @@ def run(
     """
     threads = threads or len(os.sched_getaffinity(0))
     partitions = table.partitions(columns)
+    if len(partitions) < threads:
+        partitions = table.partitions(columns, threads=True)
 
     def whole(partition: Partition) -> Profile:
         profile = count.like

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines.columns import PATTERNS, numbers, strings
+from gpumon.engines.columns import PATTERNS, in_bytes, numbers, strings
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical
 from gpumon.profiles.numeric import Numeric, Sorted, edges_of
@@ -84,9 +84,21 @@ def _states(
 def _vocabulary(array: pa.Array) -> tuple[str, ...]:
     """The distinct values, most frequent first, equal ones in the order of the alphabet."""
     counted = pc.value_counts(pc.drop_null(strings(array)))
-    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
-    short = ((value, n) for value, n in pairs if len(value.encode()) <= LONGEST_NAME)
-    return tuple(value for value, _ in sorted(short, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES])
+    pairs = zip(
+        map(_name, in_bytes(counted.field("values"))), counted.field("counts").to_pylist(), strict=True
+    )
+    named = ((name, n) for name, n in pairs if name is not None)
+    return tuple(name for name, _ in sorted(named, key=lambda pair: (-pair[1], pair[0]))[:MOST_CATEGORIES])
+
+
+def _name(value: bytes | None) -> str | None:
+    """A value as text; None if it is too long for a vocabulary, or no UTF-8."""
+    if value is None or len(value) > LONGEST_NAME:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _pairs(
@@ -104,9 +116,9 @@ def _pairs(
         ranks.append(_mid_ranks(np.bincount(cells_of(x, state.edges), minlength=state.counts.size)))
         x = x[np.isfinite(x)]
         if x.size:
-            low, centre[i], high = np.quantile(x, (0.05, 0.5, 0.95))
-            spread = high - low
-            scale[i] = spread if 0 < spread < np.inf else 1.0
+            low, centre[i], high = np.quantile(x, (0.05, 0.5, 0.95), method="nearest")
+            spread = high / 2 - low / 2  # halves, as the whole may be beyond the largest float
+            scale[i] = spread if spread > 0 else 1.0
     zeros, ones = np.zeros(len(names)), np.ones(len(names))
     return {
         ("", "pearson"): Pairs.on(names, centre, scale, np.zeros(0)),

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from gpumon.errors import BackendError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -65,15 +63,31 @@ class Kernels(Protocol):
         ...
 
     def scores(
-        self, values: NDArray[Any], valid: NDArray[np.bool_] | None, guide: Guide, table: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """``table`` at the cell of every value (rows,): with mid-ranks of the cells, ranks; NaN where missing."""
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        guide: Guide,
+        table: NDArray[np.float64],
+        out: NDArray[np.float64],
+    ) -> None:
+        """Write ``table`` at the cell of every value to ``out`` (rows,): with mid-ranks, ranks; NaN where missing."""
+        ...
+
+    def standardised(
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        centre: float,
+        scale: float,
+        out: NDArray[np.float64],
+    ) -> None:
+        """Write every value less ``centre`` over ``scale`` to ``out`` (rows,), NaN where missing or infinite."""
         ...
 
     def comoments(
-        self, columns: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64]
+        self, columns: NDArray[np.float64], offsets: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """N, S, Q, G of k columns (rows,), NaN where missing, over the rows where both of a pair are there.
+        """N, S, Q, G of ``columns`` (k, rows), NaN where missing, over the rows where both of a pair are there.
 
         Each is (slices, k, k): N[i, j] rows, S[i, j] = Σ xᵢ, Q[i, j] = Σ xᵢ², G[i, j] = Σ xᵢ xⱼ.
         """

@@ -15,8 +15,6 @@ from gpumon.kernels import REGISTERS, NumericCounts
 from gpumon.kernels.lookup import PIECES, STRIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from gpumon.kernels.lookup import Dictionary, Guide
@@ -43,19 +41,18 @@ def numeric(
         np.tile(np.array([np.inf, -np.inf]), (slices, 1)),
         np.zeros((slices, REGISTERS), np.uint8),
     )
-    _numeric(as_floats(values, valid), offsets, *_numbers(guide), *out)
-    if valid is not None:
-        nulls = np.diff(np.concatenate(([0], np.cumsum(~valid)))[offsets])
-        out.counts[:, -1] = nulls
-        out.counts[:, -2] -= nulls
+    _numeric(_floats(values), _mask(valid), offsets, *_numbers(guide), *out)
     return out
 
 
-def as_floats(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
-    """The values as float32 if they are, else float64, with NaN where they are null."""
-    if values.dtype != np.float32:
-        values = values.astype(np.float64, copy=False)
-    return values if valid is None else np.where(valid, values, values.dtype.type(np.nan))
+def _floats(values: NDArray[Any]) -> NDArray[Any]:
+    """float32 as it is, all else as float64: two versions of a kernel are enough."""
+    return values if values.dtype == np.float32 else values.astype(np.float64, copy=False)
+
+
+def _mask(valid: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """A validity mask for compiled code, empty if nothing is null."""
+    return np.empty(0, np.bool_) if valid is None else valid
 
 
 def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -91,28 +88,34 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
 
 
 def scores(
-    values: NDArray[Any], valid: NDArray[np.bool_] | None, guide: Guide, table: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+    guide: Guide,
+    table: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
     """Each value's entry in a table by cell; see :class:`gpumon.kernels.Kernels`."""
-    out = np.empty(values.size)
-    _scores(as_floats(values, valid), *_numbers(guide), table, out)
-    return out
+    _scores(_floats(values), _mask(valid), *_numbers(guide), table, out)
+
+
+def standardised(
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+    centre: float,
+    scale: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Values less a centre over a scale; see :class:`gpumon.kernels.Kernels`."""
+    _standardised(_floats(values), _mask(valid), centre, 1.0 / scale, out)
 
 
 def comoments(
-    columns: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64]
+    columns: NDArray[np.float64], offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Co-moments; see :class:`gpumon.kernels.Kernels`."""
     slices, k = offsets.size - 1, len(columns)
-    n = np.zeros((slices, k, k))
-    s, q, g = (np.zeros((slices, k, k)) for _ in range(3))
-    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
-    for i in range(slices):
-        for start in range(int(offsets[i]), int(offsets[i + 1]), ROWS):
-            rows = min(ROWS, int(offsets[i + 1]) - start)
-            for row, column in zip(x, columns, strict=True):
-                row[:rows] = column[start : start + rows]
-            _comoments(x, there, rows, n[i], s[i], q[i], g[i])
+    n, s, q, g = (np.zeros((slices, k, k)) for _ in range(4))
+    _all_comoments(columns, offsets, n, s, q, g)
     return n.astype(np.int64), s, q, g
 
 
@@ -129,18 +132,47 @@ def _numbers(guide: Guide) -> tuple[Any, ...]:
 
 @compiled
 def _numeric(
-    values, offsets, limits, first, linear, origin, scale, shift, base, counts, moments, extremes, registers
+    values,
+    valid,
+    offsets,
+    limits,
+    first,
+    linear,
+    origin,
+    scale,
+    shift,
+    base,
+    counts,
+    moments,
+    extremes,
+    registers,
 ):
     shifted = np.empty(BLOCK)
     pieces = np.empty(BLOCK, np.int32)
+    held = np.empty(BLOCK, values.dtype)
     for s in range(offsets.size - 1):
         for start in range(offsets[s], offsets[s + 1], BLOCK):
             block = values[start : min(start + BLOCK, offsets[s + 1])]
+            if valid.size:
+                nulls = _fill(block, valid[start : start + block.size], held)
+                block = held[: block.size]
+                counts[s, -1] += nulls
+                counts[s, -2] -= nulls
             _pieces(block, linear, origin, scale, shift, base, shifted, pieces)
             _count(block, pieces, limits, first, counts[s])
             _moments(block, moments[s])
             _extremes(block, extremes[s])
             _register_values(block, registers[s])
+
+
+@compiled
+def _fill(block, valid, held):
+    """Write the block to ``held`` with NaN for nulls; their number."""
+    nulls = 0
+    for i in range(block.size):
+        held[i] = block[i] if valid[i] else np.nan
+        nulls += 0 if valid[i] else 1
+    return nulls
 
 
 @compiled
@@ -152,8 +184,8 @@ def _pieces(block, linear, origin, scale, shift, base, shifted, pieces):
     if linear:
         for i in range(n):
             piece = shifted[i] * scale
-            piece = max(0.0, piece)  # NaN too
-            piece = min(piece, TOP)
+            piece = piece if piece > 0.0 else 0.0  # NaN too
+            piece = piece if piece < TOP else TOP
             pieces[i] = np.int32(piece)
     else:
         bits = shifted.view(np.int64)
@@ -310,6 +342,35 @@ def _dot(left, right):
 
 
 @reordered
+def _dots(a, b, c, d):
+    """a·c, a·d, b·c, b·d in one pass: two loads for each product would starve the processor, one does not."""
+    ac, ad, bc, bd = 0.0, 0.0, 0.0, 0.0
+    for i in range(a.size):
+        ac += a[i] * c[i]
+        ad += a[i] * d[i]
+        bc += b[i] * c[i]
+        bd += b[i] * d[i]
+    return ac, ad, bc, bd
+
+
+@compiled
+def _products(x, rows, g):
+    """Add the products of all pairs of columns to the upper triangle of ``g``, two by two columns at a time."""
+    k = x.shape[0]
+    for i in range(0, k - 1, 2):
+        for j in range(i, k - 1, 2):
+            ac, ad, bc, bd = _dots(x[i, :rows], x[i + 1, :rows], x[j, :rows], x[j + 1, :rows])
+            g[i, j] += ac
+            g[i, j + 1] += ad
+            g[i + 1, j + 1] += bd
+            if j > i:
+                g[i + 1, j] += bc
+    if k % 2:
+        for i in range(k):
+            g[i, k - 1] += _dot(x[i, :rows], x[k - 1, :rows])
+
+
+@reordered
 def _dot_squares(left, right):
     total = 0.0
     for i in range(left.size):
@@ -318,27 +379,39 @@ def _dot_squares(left, right):
 
 
 @compiled
+def _all_comoments(columns, offsets, n, s, q, g):
+    k = columns.shape[0]
+    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
+    for part in range(offsets.size - 1):
+        for start in range(offsets[part], offsets[part + 1], ROWS):
+            rows = min(ROWS, offsets[part + 1] - start)
+            for i in range(k):
+                for r in range(rows):
+                    x[i, r] = columns[i, start + r]
+            _comoments(x, there, rows, n[part], s[part], q[part], g[part])
+        for i in range(k):
+            for j in range(i):
+                g[part, i, j] = g[part, j, i]
+
+
+@compiled
 def _comoments(x, there, rows, n, s, q, g):
     """Add a block of k columns to the sums. Masks enter only where a column misses something in the block."""
     k = x.shape[0]
     whole = np.empty(k, np.bool_)
     for i in range(k):
-        found = 0
-        for r in range(rows):
-            ok = x[i, r] == x[i, r]
-            there[i, r] = 1.0 if ok else 0.0
-            x[i, r] = x[i, r] if ok else 0.0
-            found += 1 if ok else 0
-        whole[i] = found == rows
+        total = _sum(x[i, :rows])
+        whole[i] = total == total  # NaN would show in it
+        if not whole[i]:
+            for r in range(rows):
+                ok = x[i, r] == x[i, r]
+                there[i, r] = 1.0 if ok else 0.0
+                x[i, r] = x[i, r] if ok else 0.0
+    _products(x, rows, g)
     for i in range(k):
         total = _sum(x[i, :rows])
-        for j in range(i, k):
-            product = _dot(x[i, :rows], x[j, :rows])
-            g[i, j] += product
-            if j > i:
-                g[j, i] += product
         square = _dot(x[i, :rows], x[i, :rows])
-        present = _sum(there[i, :rows])
+        present = np.float64(rows) if whole[i] else _sum(there[i, :rows])
         for j in range(k):
             if whole[j] or j == i:
                 n[i, j] += present
@@ -413,7 +486,7 @@ def _distinct(hashes, offsets, registers):
 
 
 @compiled
-def _scores(values, limits, first, linear, origin, scale, shift, base, table, out):
+def _scores(values, valid, limits, first, linear, origin, scale, shift, base, table, out):
     shifted = np.empty(BLOCK)
     pieces = np.empty(BLOCK, np.int32)
     for start in range(0, values.size, BLOCK):
@@ -421,8 +494,20 @@ def _scores(values, limits, first, linear, origin, scale, shift, base, table, ou
         _pieces(block, linear, origin, scale, shift, base, shifted, pieces)
         for i in range(block.size):
             value = np.float64(block[i])
-            cell = _cell(value, pieces[i], limits, first)
-            out[start + i] = table[cell] if value == value else np.nan
+            out[start + i] = table[_cell(value, pieces[i], limits, first)] if value == value else np.nan
+        if valid.size:
+            for i in range(start, start + block.size):
+                out[i] = out[i] if valid[i] else np.nan
+
+
+@compiled
+def _standardised(values, valid, centre, factor, out):
+    for i in range(values.size):
+        x = (np.float64(values[i]) - centre) * factor
+        out[i] = x if abs(x) < np.inf else np.nan
+    if valid.size:
+        for i in range(values.size):
+            out[i] = out[i] if valid[i] else np.nan
 
 
 def cache_folder() -> str:

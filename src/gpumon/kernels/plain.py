@@ -14,8 +14,6 @@ from gpumon.kernels import REGISTERS, NumericCounts
 from gpumon.kernels.lookup import STRIDE, cells_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from gpumon.kernels.lookup import Dictionary, Guide
@@ -93,23 +91,40 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
 
 
 def scores(
-    values: NDArray[Any], valid: NDArray[np.bool_] | None, guide: Guide, table: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+    guide: Guide,
+    table: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
     """Each value's entry in a table by cell; see :class:`gpumon.kernels.Kernels`."""
     x = values.astype(np.float64)
     missing = np.isnan(x) if valid is None else np.isnan(x) | ~valid
-    return np.where(missing, np.nan, table[np.where(missing, 0, cells_of(x, _edges(guide)))])
+    out[:] = np.where(missing, np.nan, table[np.where(missing, 0, cells_of(x, _edges(guide)))])
+
+
+def standardised(
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+    centre: float,
+    scale: float,
+    out: NDArray[np.float64],
+) -> None:
+    """Values less a centre over a scale; see :class:`gpumon.kernels.Kernels`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = (values.astype(np.float64) - centre) * (1.0 / scale)
+    out[:] = np.where(np.isfinite(x) if valid is None else np.isfinite(x) & valid, x, np.nan)
 
 
 def comoments(
-    columns: Sequence[NDArray[np.float64]], offsets: NDArray[np.int64]
+    columns: NDArray[np.float64], offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Co-moments; see :class:`gpumon.kernels.Kernels`."""
     slices, k = offsets.size - 1, len(columns)
     n = np.zeros((slices, k, k), np.int64)
     s, q, g = (np.zeros((slices, k, k)) for _ in range(3))
     for i in range(slices):
-        x = np.stack([column[offsets[i] : offsets[i + 1]] for column in columns])
+        x = columns[:, offsets[i] : offsets[i + 1]]
         there = (~np.isnan(x)).astype(np.float64)
         x = np.nan_to_num(x, nan=0.0)
         n[i] = there @ there.T

@@ -30,7 +30,8 @@ Floats = NDArray[np.float64]
 __all__ = ["Measured", "measure"]
 
 DRAWS = 1000
-LEAST_DRAWS = 200  # of each baseline, where there are many
+LEAST_DRAWS = 200  # where slices of many baselines and sizes need draws of their own
+FEW_ROWS = 16  # below, each number of rows has draws of its own
 
 _Draws = tuple[list[int], Noise, NDArray[np.float64]]  # the slices of a level, their noise, its scale in each
 
@@ -166,7 +167,7 @@ def _block(
                 "reference": before[i],
                 "p_value": p[i],
                 "effect": effect[i],
-                "noise": noise[i],
+                "noise": np.where(np.isinf(noise[i]), np.nan, noise[i]),  # of a constant reference
                 "method": method,
             }
         )
@@ -178,7 +179,7 @@ class _Floors:
 
     Near no change a sum of squares is proportional to 1/n + 1/m, a norm to its root: so draws made for one pair of
     sizes serve others that are near. For each baseline (the reference, or a segment of it) and each size of slice,
-    within a factor of four, they are made once, at the slices' middle size, from the rows of both sides together.
+    within a factor of two, they are made once, at the slices' middle size, from the rows of both sides together.
     """
 
     def __init__(
@@ -189,7 +190,8 @@ class _Floors:
         rows = readings["missing"][1][..., 1].max(axis=0)
         levels: dict[tuple[Slice, int], list[int]] = {}
         for i, (of, _) in enumerate(slices):
-            levels.setdefault((of, int(rows[i]).bit_length() // 2), []).append(i)
+            size = int(rows[i]) if rows[i] < FEW_ROWS else FEW_ROWS * int(rows[i]).bit_length()
+            levels.setdefault((of, size), []).append(i)
         self.levels = list(levels.values())
         self.draws = max(LEAST_DRAWS, min(DRAWS, 4 * DRAWS // len(self.levels)))
         self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))

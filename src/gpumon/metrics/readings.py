@@ -13,7 +13,7 @@ reading               of each side, leading axes (columns, slices)              
 ``present``           rows that are not missing (...)                                         all
 ``span``              earliest and latest, µs since 1970 (..., 2)                             datetime
 ``unseen``            rows of values the reference lacks: at least, at most; all (..., 3)     categorical
-``singletons``        values that stand once, all present rows (..., 2)                       categorical
+``rare``              values that stand once, those that stand twice, present rows (..., 3)   categorical
 ``vanished``          values of the reference that are gone: at least, at most (..., 2)       categorical
 ====================  ======================================================================  ==================
 
@@ -59,7 +59,7 @@ BLOCK_CELLS = 4_000_000  # of the fine cells of one side: 32 MB
 
 SIDED = {
     Numeric: {"cells", "moments", "extremes", "bins", "steps", "registers", "missing", "present"},
-    Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished", "singletons"},
+    Categorical: {"bins", "registers", "missing", "present", "unseen", "vanished", "rare"},
     Times: {"span", "missing", "present"},
 }
 SHARED = {"edges", "widths", "scale"}
@@ -291,8 +291,8 @@ class Readings:
     def _unseen(self) -> tuple[Any, Any]:
         return self._by_names(_unseen)
 
-    def _singletons(self) -> tuple[Any, Any]:
-        sides = (np.array([[_singletons(state) for state in row] for row in rows]) for rows in self._sides)
+    def _rare(self) -> tuple[Any, Any]:
+        sides = (np.array([[_rare(state) for state in row] for row in rows]) for rows in self._sides)
         return tuple(sides)  # type: ignore[return-value]
 
     def _vanished(self) -> tuple[Any, Any]:
@@ -353,11 +353,15 @@ def _value_counts(state: Numeric | Categorical) -> NDArray[np.int64]:
 
 
 def _likely(reference: Numeric | Categorical, current: Numeric | Categorical) -> NDArray[np.int64]:
-    """The values that have a bin of their own, the most frequent first."""
+    """The values that have a bin of their own."""
     together = _value_counts(reference) + _value_counts(current)
     n, m = (state.rows - _value_missing(state) for state in (reference, current))
     likely = np.flatnonzero(together * n >= LIKELY * (n + m) * (n > 0))
-    return likely[np.argsort(-together[likely], kind="stable")[:MOST_BINS]]
+    if likely.size <= MOST_BINS:
+        return likely
+    # of equally frequent values not those that the reference has more of, which come first in its vocabulary
+    names = np.array(reference.vocabulary)[likely] if isinstance(reference, Categorical) else likely
+    return likely[np.lexsort((names, -together[likely]))[:MOST_BINS]]
 
 
 def _value_missing(state: Numeric | Categorical) -> int:
@@ -389,10 +393,12 @@ def _unseen(reference: Categorical, current: Categorical) -> tuple[int, int, int
     return gone + max(strange, in_empty_buckets), gone + outside - familiar, present
 
 
-def _singletons(state: Categorical) -> tuple[int, int]:
-    """Values that stand once, and all present rows."""
-    once = np.count_nonzero(state.counts == 1) + np.count_nonzero(state.names.counts == 1)
-    return int(once), int(state.counts.sum() + state.outside.sum())
+def _rare(state: Categorical) -> tuple[int, int, int]:
+    """Values that stand once, those that stand twice, and all present rows."""
+    once, twice = (
+        int(np.count_nonzero(state.counts == n) + np.count_nonzero(state.names.counts == n)) for n in (1, 2)
+    )
+    return once, twice, int(state.counts.sum() + state.outside.sum())
 
 
 def _vanished(reference: Categorical, current: Categorical) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.statistics import distances, significance
+from gpumon.profiles.numeric import chan
+from gpumon.statistics import distances, significance, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,13 +42,16 @@ def _z(level: float) -> float:
 
 
 def _standard_error(readings: Readings) -> Floats:
-    """Of a difference of two means, in the reference's standard deviations."""
-    (reference, current) = readings["moments"]
+    """Of a difference of two means when nothing has changed, in the reference's standard deviations.
+
+    The variance is that of both sides together: the side that lacks the rare large values of a long tail would
+    promise too small an error.
+    """
+    reference, current = readings["moments"]
+    n, m = reference[..., 0], current[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = [
-            m2 / np.maximum(n - 1, 1) for n, m2 in ((x[..., 0], x[..., 2]) for x in (reference, current))
-        ]
-        return np.asarray(np.sqrt((spread[0] / reference[..., 0] + spread[1] / current[..., 0]) / spread[0]))
+        together = summaries.variance(chan(reference, current))
+        return np.asarray(np.sqrt(together * (1 / n + 1 / m) / summaries.variance(reference)))
 
 
 def _proportion_error(readings: Readings) -> Floats:
@@ -73,15 +77,17 @@ def _cramer_critical(level: float, readings: Readings) -> Floats:
 def _unseen_mass(level: float, readings: Readings) -> Floats:
     """The share of rows with values that the reference lacks which chance alone exceeds with probability ``level``.
 
-    The mass of the values that n rows did not show is about the share of those they showed once (Good 1953), and
-    with probability 1 − δ below that plus (2√2 + √3)·√(ln(3/δ) / n) (McAllester & Schapire 2000); then a sample of
-    m rows is drawn from it.
+    Of n rows with f₁ values that stand once and f₂ that stand twice, the mass of all values not shown is about f₁ / n
+    with variance (f₁ + 2 f₂) / n² (Good 1953, Biometrika 40; Esty 1983, Annals of Statistics 11): its limit is that
+    of a Poisson count of f₁ + 2 f₂, less 2 f₂. Then m rows are drawn from it.
     """
-    (once, n), (_, m) = ((x[..., 0], x[..., 1]) for x in readings["singletons"])
+    reference, current = readings["rare"]
+    once, twice, n = np.moveaxis(reference, -1, 0)
+    m = current[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
-        mass = np.clip(once / n + (2 * np.sqrt(2) + np.sqrt(3)) * np.sqrt(np.log(6 / level) / n), 0, 1)
-        mass = np.where(once == 0, np.minimum(mass, np.log(2 / level) / n), mass)
-        return np.asarray(mass + _z(level) * np.sqrt(mass * (1 - mass) / m))
+        most = special.gammaincinv(once + 2 * twice + 1, 1 - level / 2) - 2 * twice
+        mass = np.clip(most / n, 0, 1)
+        return np.asarray(special.pdtrik(1 - level / 2, mass * m) / m)
 
 
 KOLMOGOROV = Null(

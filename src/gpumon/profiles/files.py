@@ -134,6 +134,7 @@ def load(path: str | Path) -> Profile:
     try:
         table = pa.ipc.open_stream(body[: -len(MARK)]).read_all()
         head = json.loads(table.schema.metadata[b"gpumon"])
+        json.dumps(head, ensure_ascii=False).encode()  # ValueError for half a character, such as "\ud800"
         if head["format"] <= FORMAT:
             return _profile(head, table)
     except Exception as error:  # a forged file can make a parser raise anything
@@ -184,6 +185,7 @@ def _unpacked(name: str, dtype: str, shape: list[int], data: bytes) -> Any:
         texts = json.loads(data)
         if not (isinstance(texts, list) and [len(texts)] == shape and all(isinstance(t, str) for t in texts)):
             raise ProfileError("a list of names is damaged")
+        "".join(texts).encode()  # ValueError for half a character
         return tuple(texts)
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
 
@@ -248,16 +250,16 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
     kinds = {key: type(state) for key, state in plan.items()}
     if len(set(schema.names)) < len(schema) or not needed.items() <= kinds.items() <= allowed.items():
         raise ProfileError("its states are not those of its columns")
-    for column in schema.columns:
+    for column in schema:
         state = plan[column.name, "values"]
         if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):
             raise ProfileError(f"a value of column {column.name!r} stands twice in its vocabulary")
         if column.kind is Kind.BOOLEAN and getattr(state, "vocabulary", ()) != ("false", "true"):
             raise ProfileError(f"column {column.name!r} of true and false has another vocabulary")
-    edges = {column.name: plan[column.name, "values"] for column in schema if column.name in numeric}
-    cells = {name: state.edges.size + 5 for name, state in edges.items() if isinstance(state, Numeric)}
+    values = {subject: state for (subject, aspect), state in plan.items() if aspect == "values"}
+    cells = {name: state.edges.size + 5 for name, state in values.items() if isinstance(state, Numeric)}
     for pairs in (state for state in plan.values() if isinstance(state, Pairs)):
-        size = sum(cells[name] for name in dict.fromkeys(pairs.columns))
+        size = sum(cells[name] for name in pairs.columns)
         numbers = np.concatenate((pairs.centre, pairs.scale, pairs.tables))
         if pairs.tables.size not in {0, size} or not np.isfinite(numbers).all() or (pairs.scale <= 0).any():
             raise ProfileError("its pairs are not those of its numeric columns")

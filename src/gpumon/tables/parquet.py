@@ -221,7 +221,9 @@ def _stored(footers: Sequence[pq.FileMetaData]) -> dict[str, tuple[float, bool]]
     """Bytes a row before compression, and whether there is a dictionary: each column of the first row group."""
     groups = (footer.row_group(i) for footer in footers for i in range(footer.num_row_groups))
     first = next((group for group in groups if group.num_rows), None)
-    chunks = [] if first is None else [first.column(i) for i in range(first.num_columns)]
+    if first is None:
+        return {}
+    chunks = [first.column(i) for i in range(first.num_columns)]
     return {
         c.path_in_schema: (c.total_uncompressed_size / first.num_rows, c.has_dictionary_page) for c in chunks
     }
