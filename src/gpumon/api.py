@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpumon.errors import InputError, MergeError, OptionError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
+    from gpumon.tables.slices import Slicing
 
 __all__ = ["ENGINES", "profile", "scan"]
 
@@ -182,13 +184,11 @@ def _profile(
     roles = _by_role(roles)
     slicing = Slicing(timestamp, every, tuple(_names("by", by or ())))
     if isinstance(source, Profile) or _is_profile(source):
-        from gpumon.tables.saved import onto, part
-
         saved = source if isinstance(source, Profile) else Profile.load(source)
         name = f"the {what} profile" if isinstance(source, Profile) else str(source)
         if like is None:
-            return part(saved, name, columns, roles, exact=exact)
-        return onto(saved, name, like, slicing)
+            return _part(saved, name, columns, roles, exact=exact)
+        return _onto(saved, name, like, slicing)
     kernels = select(backend)
     table = open_table(
         source,
@@ -203,22 +203,23 @@ def _profile(
             table = table.load(_wanted(columns, slicing))
         sample = table.sample(_wanted(columns, slicing))
         schema = infer(
-            sample, columns=columns, roles=roles, timestamp=timestamp, without=table.skipped, name=table.name
+            sample, columns=columns, roles=roles, timestamp=timestamp, without=skipped, name=table.name
         )
         empty = plan(schema, sample, pairs=pairs, exact=exact)
-        notes += [f"{table.name}: column {it.name} was left out ({it.why})" for it in schema.skipped]
+        skipped = schema.skipped
     else:
         empty = like.empty()
-        differences = compatible(like.schema, table.schema, name=table.name)
-        notes += _differences(table.name, differences, columns, ignored)
+        skipped = tuple(it for it in skipped if it.name not in ignored)
+        notes += _differences(
+            table.name, compatible(like.schema, table.schema, name=table.name), columns, ignored
+        )
+    notes += [f"{table.name}: column {it.name!r} was left out ({it.why})" for it in skipped]
     if not empty.schema.columns:
-        raise SchemaError(f"{table.name} has no column that can be profiled")
+        raise SchemaError(
+            f"{table.name} has no column that can be profiled: name others with columns, or give it columns of "
+            "numbers, strings, booleans or times"
+        )
     there = set(table.schema.names)
-    for name in slicing.columns:
-        if name not in there:
-            raise SchemaError(
-                f"{table.name} has no column {name!r}: it has {', '.join(list(table.schema.names)[:8])}"
-            )
     names = list(dict.fromkeys([*(c.name for c in empty.schema if c.name in there), *slicing.columns]))
     tick = (lambda _: None) if progress is None else _ticker(progress, what, table.rows)
     counted = local.run(table, names, Counter(empty, slicing, kernels), progress=tick)
@@ -240,40 +241,111 @@ def _is_profile(source: Any) -> bool:
     ) == ".gpumon"
 
 
-def _saved(saved: Profile, like: Profile | None, columns: Sequence[str] | None) -> Profile:
-    """A profile in the place of a table: it must stand on the same plan."""
-    if like is not None:
-        _ = like.empty() + saved.empty()
-    if columns is not None:
-        missing = [name for name in columns if name not in saved.schema]
-        if missing:
-            raise SchemaError(
-                f"the profile has no column {missing[0]!r}: it has {', '.join(saved.columns[:8])}"
+def _expect(value: Any, kind: Any, message: str) -> None:
+    if not isinstance(value, kind):
+        raise OptionError(message)
+
+
+def _names(what: str, names: Any) -> list[str]:
+    """One name or several as a list, each once."""
+    names = [names] if isinstance(names, str) else names
+    _expect(names, Iterable, f"{what} must be the name of a column or a list of names, not {names!r}")
+    names = list(names)
+    for name in names:
+        _expect(name, str, f"{what} must be the name of a column or a list of names, not {name!r}")
+    return list(dict.fromkeys(names))
+
+
+def _by_role(roles: Any) -> dict[str, list[str]]:
+    _expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
+    return {role: _names(f"the role {role!r}", names) for role, names in (roles or {}).items()}
+
+
+def _part(
+    saved: Profile,
+    name: str,
+    columns: Sequence[str] | None,
+    roles: Mapping[str, Sequence[str]],
+    *,
+    exact: bool,
+) -> Profile:
+    """A profile in the place of a reference: its columns that are asked for. What it does not hold is refused."""
+    from gpumon.profiles.pairs import Pairs
+    from gpumon.profiles.profile import Profile
+    from gpumon.profiles.times import Rows
+    from gpumon.schema import Schema
+    from gpumon.tables.columns import refuse_column
+
+    given = {column: role for role, named in roles.items() if role != "ignore" for column in named}
+    for column in (*(columns or ()), *given):
+        if column not in saved.schema:
+            refuse_column(column, saved.columns, name, saved.schema.skipped)
+    for column, role in given.items():
+        if role != saved.schema[column].role:
+            raise OptionError(
+                f"{name}: column {column!r} was counted with the role {saved.schema[column].role.value!r}, not "
+                f"{role!r}; profile its table again with that role"
             )
-    return saved
+    if exact and all(aspect != "sorted" for _, aspect in saved.plan):
+        raise OptionError(
+            f"{name} does not hold the values that exact needs: profile its table again with exact"
+        )
+    kept = set(saved.columns if columns is None else columns) - set(roles.get("ignore", ()))
+    if kept == set(saved.columns):
+        return saved
+    if not kept:
+        raise SchemaError(f"{name} has no column left to look at: name one with columns, or ignore fewer")
+    schema = Schema(tuple(column for column in saved.schema if column.name in kept), saved.schema.skipped)
+    plan = {
+        key: state
+        for key, state in saved.plan.items()
+        if isinstance(state, Rows) or kept.issuperset(state.columns if isinstance(state, Pairs) else key[:1])
+    }
+    states = {key: state for key, state in saved.states.items() if key[2:] in plan}
+    return Profile(schema, plan, states, saved.facts)
 
 
-def _named(roles: Mapping[str, str | Sequence[str]] | None, role: str) -> Sequence[str]:
-    """The columns that are given a role."""
-    named = (roles or {}).get(role, ())
-    return (named,) if isinstance(named, str) else named
+def _onto(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:
+    """A profile in the place of a current table: what it holds on the plan of the reference."""
+    from gpumon.profiles.profile import Profile
+    from gpumon.tables.columns import listed
+    from gpumon.tables.schema import Differences
+
+    if slicing.every and saved.rows and not saved.windows:
+        raise OptionError(f"{name} was counted without windows: profile its table with timestamp and every")
+    if slicing.by and saved.rows and not saved.segments:
+        raise OptionError(f"{name} was counted without segments: profile its table with by")
+    if set(like.columns).isdisjoint(saved.columns):
+        raise InputError(
+            f"{name} has no column in common with the reference, which has {listed(like.columns)}; it has "
+            f"{listed(saved.columns)}: check that both are of the same model"
+        )
+    for key in like.plan.keys() & saved.plan.keys():
+        try:
+            _ = like.plan[key] + saved.plan[key]
+        except MergeError as error:
+            raise MergeError(
+                f"{name} was counted on another plan than the reference: count its table again with like=, the "
+                "profile of the reference (gpumon profile --like)"
+            ) from error
+    missing = tuple(column for column in like.columns if column not in saved.schema)
+    new = tuple(column for column in saved.columns if column not in like.schema)
+    notes = _differences(name, Differences(missing, new), None, set())
+    states = {key: state for key, state in saved.states.items() if key[2:] in like.plan}
+    facts = saved.facts | {"notes": [*saved.facts.get("notes", ()), *notes]}
+    return Profile(like.schema, like.plan, states, facts)
 
 
 def _differences(name: str, differences: Any, columns: Sequence[str] | None, ignored: set[str]) -> list[str]:
+    from gpumon.tables.columns import listed
+
+    new = [column for column in differences.new if column not in ignored and columns is None]
     notes = []
-    if differences.missing:
-        notes.append(f"{name} lacks {_listed(differences.missing)}, which the reference has")
-    new = [column for column in differences.new if column not in ignored]
-    if new and columns is None:
-        notes.append(f"{name} has {_listed(new)}, which the reference lacks")
+    for names, has, other in ((differences.missing, "lacks", "has"), (new, "has", "lacks")):
+        if names:
+            what = "column" if len(names) == 1 else "columns"
+            notes.append(f"{name} {has} {what} {listed(names)}, which the reference {other}")
     return notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"{'column' if len(names) == 1 else 'columns'} {shown}" + (
-        f" and {len(names) - 5} more" if len(names) > 5 else ""
-    )
 
 
 def _rounded(counted: Profile, name: str) -> list[str]:
@@ -290,7 +362,7 @@ def _rounded(counted: Profile, name: str) -> list[str]:
         and state.moments[0]
     }
     return [
-        f"{name}: {column} holds integers beyond 2^53, counted as the nearest float64"
+        f"{name}: column {column!r} holds integers beyond 2^53, counted as the nearest float64"
         for column in sorted(large)
     ]
 

@@ -29,7 +29,7 @@ def flights_of(*months: int) -> pa.Table:
 
 
 def flights(**options: Any) -> Report:
-    """June and July against January and February, week by week."""
+    """June and July against January and February, day by day."""
     from gpumon.api import scan
 
     return scan(
@@ -37,6 +37,6 @@ def flights(**options: Any) -> Report:
         flights_of(1, 2),
         roles={"ignore": IDENTIFYING},
         timestamp="time_hour",
-        every="1w",
+        every="1d",
         **options,
     )

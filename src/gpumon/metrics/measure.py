@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gpumon.metrics.metric import CERTIFIED
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
+from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import Rows
@@ -17,6 +18,7 @@ from gpumon.statistics.association import correlation, frobenius
 from gpumon.statistics.ecdf import Bounds
 from gpumon.statistics.resampling import SQUARES, Noise, noise_floors, wasserstein_binned
 from gpumon.statistics.significance import fisher_z_p
+from gpumon.statistics.summaries import kurtosis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,7 @@ __all__ = ["Measured", "measure"]
 
 DRAWS = 1000
 LEAST_DRAWS = 200  # where slices of many baselines and sizes need draws of their own
+RANKS = 1.06  # the variance of Fisher's z of a rank correlation over that of Pearson's (Fieller et al. 1957, Biometrika 44)
 FEW_ROWS = 16  # below, each number of rows has draws of its own
 
 _Draws = tuple[list[int], Noise, NDArray[np.float64]]  # the slices of a level, their noise, its scale in each
@@ -341,10 +344,11 @@ def _pairs(
         sides.append((sums[0], correlation(*sums)))
     (n, before), (m, after) = sides
     delta = metric.formula(before, after)
+    spread = _spread(plan, reference, current, slices) if metric.method == "pearson" else np.array(RANKS)
     rows, columns = np.triu_indices(len(plan.columns), 1)
     names = [f"{plan.columns[i]} ~ {plan.columns[j]}" for i, j in zip(rows, columns, strict=True)]
-    p = fisher_z_p(before, n, after, m)
-    noise = _correlation_noise(level or 0.5, before, n, m)
+    p = fisher_z_p(before, n / spread, after, m / spread)
+    noise = _correlation_noise(level or 0.5, before, n / spread, m / spread)
     parts = []
     for name, i, j in zip(names, rows, columns, strict=True):
         value = delta[:, i, j]
@@ -376,6 +380,23 @@ def _pairs(
         }
     )
     return parts
+
+
+def _spread(plan: Pairs, reference: Profile, current: Profile, slices: list[tuple[Slice, Slice]]) -> Floats:
+    """By how much the variance of a correlation exceeds that of normal columns, (slices, k, k), at least 1.
+
+    1 + κ with 3 κ the excess kurtosis, the result for elliptical distributions (Muirhead 1982, ch. 5), here of the
+    column of longer tails, of the rows of both sides together.
+    """
+    tails = {}
+    for of in {of for of, _ in slices}:
+        found = np.ones(len(plan.columns))
+        for i, name in enumerate(plan.columns):
+            both = reference.state(name, window=of[0], segment=of[1]) + current.state(name, segment=of[1])
+            if isinstance(both, Numeric):
+                found[i] = kurtosis(both.counts, both.edges, both.extremes) / 3
+        tails[of] = np.fmax(1.0, np.maximum.outer(found, found))
+    return np.array([tails[of] for of, _ in slices])
 
 
 def _correlation_noise(level: float, r: Floats, n: Floats, m: Floats) -> Floats:

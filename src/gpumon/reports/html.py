@@ -35,7 +35,7 @@ def render(payload: Mapping[str, Any]) -> str:
     - ``columns``, most important first: ``name``, ``kind``, ``role``, ``status``, ``score``, ``reason``;
       ``missing`` as shares [reference, current]; ``metrics`` as rows of (name, value, lower, upper, unit,
       reference, p, q, threshold, status, method); and each of these or None: ``histogram`` (``edges`` of equal width,
-      shares ``reference``, ``current``, ``below``, ``above``), ``ecdf`` (``x``, ``reference``, ``current``),
+      shares ``reference``, ``current``, ``below``, ``above``), ``density`` (rows a bin) and ``ecdf`` (each ``x``, ``reference``, ``current``),
       ``categories`` as rows of (name, reference share, current share) with ``other``, ``new`` as rows of
       (name, rows) and ``vanished`` names
     - ``metric``: the name of what ``score`` and the heat maps show
@@ -131,11 +131,12 @@ def _column(column: Mapping[str, Any], word: Callable[[str], int]) -> dict[str, 
             **{side: _shares(histogram[side]) for side in ("reference", "current")},
             **{tail: _all_rounded(histogram[tail], 4) for tail in ("below", "above")},
         }
-    if ecdf := column.get("ecdf"):
-        encoded["ecdf"] = {
-            "x": _along(ecdf["x"]),
-            **{side: _shares(ecdf[side]) for side in ("reference", "current")},
-        }
+    for curve in ("density", "ecdf"):
+        if drawn := column.get(curve):
+            encoded[curve] = {
+                "x": _along(drawn["x"]),
+                **{side: _shares(drawn[side]) for side in ("reference", "current")},
+            }
     if categories := column.get("categories"):
         fresh, gone = {name for name, _ in new}, set(vanished)
         encoded["categories"] = [

@@ -15,6 +15,7 @@ from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.reports.report import PRIMARY
 from gpumon.statistics.association import correlation
+from gpumon.statistics.density import density
 from gpumon.statistics.ecdf import boundaries, quantile
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = ["column", "document", "page", "sentence", "summary"]
 BARS = 40
 POINTS = 64
 CATEGORIES = 20
+SMOOTHED = 100  # columns, most important first, whose densities are drawn
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
         ([row.reference, row.value] for row in rows if row.metric == "missing_rate"), [None, None]
     )
     drawn: dict[str, Any] = {
+        "density": None,
         "histogram": None,
         "ecdf": None,
         "categories": None,
@@ -128,7 +131,8 @@ def _column(report: Report, unit: Unit, rows: list[Result]) -> dict[str, Any]:
         "vanished": [],
     }
     if isinstance(reference, Numeric) and isinstance(current, Numeric):
-        drawn |= _numeric(reference, current)
+        smooth = "discrete" not in unit.kinds and list(report.columns).index(unit.label) < SMOOTHED
+        drawn |= _numeric(reference, current, smooth=smooth)
     elif isinstance(reference, Categorical) and isinstance(current, Categorical):
         drawn |= _categorical(reference, current)
     return {
@@ -154,8 +158,8 @@ def _metric(row: Result) -> list[Any]:
     return [name, row.value, row.lower, row.upper, row.unit, *numbers, row.status, method]
 
 
-def _numeric(reference: Numeric, current: Numeric) -> dict[str, Any]:
-    """Histogram on equal widths over the central range, and both distribution functions."""
+def _numeric(reference: Numeric, current: Numeric, *, smooth: bool) -> dict[str, Any]:
+    """Histogram on equal widths over the central range, both distribution functions, and if asked for the densities."""
     low, high = _central_range(reference, current)
     if not (np.isfinite([low, high]).all() and low < high):
         return {}
@@ -164,6 +168,13 @@ def _numeric(reference: Numeric, current: Numeric) -> dict[str, Any]:
     shares = [np.diff(level) for level in sides]
     below, above = [float(level[0]) for level in sides], [float(1 - level[-1]) for level in sides]
     points = np.linspace(low, high, POINTS)
+    curves = [
+        density(state.counts, state.edges, state.extremes, points)
+        * (edges[1] - edges[0])
+        * _finite_share(state)
+        for state in (reference, current)
+        if smooth
+    ]
     return {
         "histogram": {
             "edges": edges.tolist(),
@@ -172,12 +183,20 @@ def _numeric(reference: Numeric, current: Numeric) -> dict[str, Any]:
             "below": below,
             "above": [max(0.0, x) for x in above],
         },
+        "density": {"x": points.tolist(), "reference": curves[0].tolist(), "current": curves[1].tolist()}
+        if curves and np.isfinite(curves).all()
+        else None,
         "ecdf": {
             "x": points.tolist(),
             "reference": _distribution(reference, points).tolist(),
             "current": _distribution(current, points).tolist(),
         },
     }
+
+
+def _finite_share(state: Numeric) -> float:
+    """Of the values that are not missing."""
+    return float(state.moments[0] / max(1, int(state.counts[:-2].sum())))
 
 
 def _central_range(reference: Numeric, current: Numeric) -> tuple[float, float]:

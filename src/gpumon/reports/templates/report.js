@@ -171,7 +171,7 @@
     });
   }
 
-  function histogram(host, { histogram: { edges, reference, current, below, above } }) {
+  function histogram(host, { histogram: { edges, reference, current, below, above }, density }) {
     const [r, c] = [shares(reference), shares(current)];
     const [low, high] = [edges[0], edges.at(-1)];
     const tails = Math.max(...below, ...above) > 0;
@@ -181,6 +181,10 @@
     picture.append(
       svg("path", { class: "filled", d: steps(x, y, edges, c, floor) }),
       svg("path", { class: "outline", d: steps(x, y, edges, r, floor) }));
+    if (density) for (const side of ["current", "reference"]) {
+      const points = shares(density[side]).map((value, i) => [x(density.x[i]), Math.max(y(value), y(top))]);
+      picture.append(svg("path", { class: `curve smooth ${side}`, d: path(points) }));
+    }
 
     const places = r.map((_, i) => x((edges[i] + edges[i + 1]) / 2));
     const words = r.map((_, i) => `${number(edges[i])} to ${number(edges[i + 1])}: ${change(r[i], c[i])}`);
