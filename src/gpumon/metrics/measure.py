@@ -264,8 +264,7 @@ class _Floor:
         for level, noise, scale in self.draws:
             with np.errstate(divide="ignore", invalid="ignore"):
                 scaled = value[:, level] / (scale * self.unit[:, level])
-            for j, at in enumerate(level):
-                p[:, at] = noise.p_value(scaled[:, j])
+            p[:, level] = noise.p_value(scaled)
         return p
 
     def critical(self, probability: float) -> Floats:

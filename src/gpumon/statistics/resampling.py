@@ -8,7 +8,7 @@ probability. Sample sizes, empty bins and missing values enter as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,17 +79,19 @@ class Noise:
         return np.asarray(self.draws.var(axis=-1))
 
     def p_value(self, values: ArrayLike) -> Floats:
-        """Probability of ``values`` (columns,) or more under no change [0 to 1].
+        """Probability of ``values`` (columns,) or (columns, k) or more under no change [0 to 1].
 
         (k + 1) / (draws + 1) where k ≥ 10 draws reach the value; beyond, the gamma tail scaled to join there.
         0 where all draws are one number and the value exceeds it.
         """
-        values = np.broadcast_to(np.asarray(values, np.float64), self.draws.shape[:-1])
-        reached = np.sum(self.draws >= values[..., None], axis=-1)
-        joint, level, rest = self._joint
+        columns, draws = self.draws.shape
+        given = np.asarray(values, np.float64)
+        values = np.broadcast_to(given, (columns,) if given.ndim == 0 else given.shape).reshape(columns, -1)
+        reached = np.stack([draws - np.searchsorted(*each) for each in zip(self.draws, values, strict=True)])
+        joint, level, rest = (np.reshape(part, (-1, 1)) for part in self._joint)
         beyond = level * self._survival(np.maximum(values, joint)) / rest
-        p = np.where(values > joint, beyond, (reached + 1) / (self.draws.shape[-1] + 1))
-        return np.where(np.isnan(values) | np.isnan(joint), np.nan, p)
+        p = np.where(values > joint, beyond, (reached + 1) / (draws + 1))
+        return np.where(np.isnan(values) | np.isnan(joint), np.nan, p).reshape(given.shape or (columns,))
 
     def critical(self, level: float) -> Floats:
         """The value that is exceeded with probability ``level`` under no change, (columns,): ``p_value`` inverted."""
@@ -104,14 +106,18 @@ class Noise:
         right = min(left + 1, draws - 1)
         return np.asarray(self.draws[..., left] * (1 - part) + self.draws[..., right] * part)
 
-    @property
+    @cached_property
     def _joint(self) -> tuple[Floats, float, Floats]:
         """Where the draws end and the tail begins, (columns,), the p-value there, and what the gamma says it is."""
         in_tail = min(IN_TAIL, self.draws.shape[-1])
         joint = self.draws[..., -in_tail]
-        return joint, (in_tail + 1) / (self.draws.shape[-1] + 1), np.maximum(self._survival(joint), TINY)
+        return (
+            joint,
+            (in_tail + 1) / (self.draws.shape[-1] + 1),
+            np.maximum(self._survival(joint[:, None])[:, 0], TINY),
+        )
 
-    @property
+    @cached_property
     def _gamma(self) -> tuple[Floats, Floats]:
         """Shape and scale of the gamma of the draws to the power; scale 0 where they do not vary."""
         squares = self.draws**self.power
@@ -121,8 +127,8 @@ class Noise:
         return np.where(varied, shape, 1.0), np.where(varied, variance / np.where(varied, mean, 1.0), 0.0)
 
     def _survival(self, values: Floats) -> Floats:
-        """P(X ≥ values) of the gamma; 0 where the draws do not vary."""
-        shape, scale = self._gamma
+        """P(X ≥ values) (columns, k) of the gamma; 0 where the draws do not vary."""
+        shape, scale = (part[:, None] for part in self._gamma)
         tail = special.gammaincc(shape, values**self.power / np.where(scale > 0, scale, 1.0))
         return np.where(scale > 0, tail, 0.0)
 
