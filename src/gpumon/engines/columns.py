@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "in_bytes",
     "microseconds",
     "numbers",
+    "packed",
     "pattern_codes",
     "string_parts",
     "strings",
@@ -92,6 +95,12 @@ def string_parts(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         return np.zeros(0, np.uint8), np.zeros(len(array) + 1, dtype)
     whole = np.frombuffer(ends, dtype)[array.offset : array.offset + len(array) + 1]
     return np.frombuffer(data or b"", np.uint8)[whole[0] : whole[-1]], whole - whole[0]
+
+
+def packed(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Bytes and ends of some texts, as ``string_parts`` gives those of a column."""
+    encoded = [text.encode() for text in texts]
+    return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)])
 
 
 def pattern_codes(array: pa.Array) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ from gpumon.engines.columns import (
     in_bytes,
     microseconds,
     numbers,
+    packed,
     pattern_codes,
     string_parts,
     strings,
@@ -28,6 +29,7 @@ from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import HOURS, Rows, Times
+from gpumon.tables.columns import indices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +61,7 @@ class Counter:
         numbers, slices = self.slicing.number(batch)
         offsets = np.concatenate(([0], np.cumsum(np.bincount(numbers, minlength=len(slices)))))
         if len(slices) > 1 and (np.diff(numbers) < 0).any():
-            batch = batch.take(pa.array(np.argsort(numbers, kind="stable")))
+            batch = batch.take(indices(np.argsort(numbers, kind="stable")))
         states: dict[Key, State] = {}
         for (subject, aspect), counted in self._counted(batch, offsets):
             for (window, segment), state in zip(slices, counted, strict=True):
@@ -161,7 +163,7 @@ class Counter:
         names = Names.none()
         if state.vocabulary and rows.size:
             kept = Names.smallest(hashes)
-            texts = [_shortened(text or b"") for text in in_bytes(values.take(pa.array(rows[kept])))]
+            texts = [_shortened(text or b"") for text in in_bytes(values.take(indices(rows[kept])))]
             names = Names.of(hashes[kept], counts[kept], texts)
         registers = self.kernels.distinct(seen, np.array([0, seen.size]))[0]
         return Categorical(state.vocabulary, known, outside, np.array(missing, np.int64), names, registers)
@@ -221,7 +223,7 @@ class Counter:
     def _hashes(self) -> dict[tuple[str, str], NDArray[np.uint64]]:
         """The hash of every value of every vocabulary."""
         return {
-            key: self.kernels.hash_strings(*string_parts(pa.array(state.vocabulary, pa.large_string())))
+            key: self.kernels.hash_strings(*packed(state.vocabulary))
             for key, state in self.like.plan.items()
             if isinstance(state, Categorical)
         }
@@ -232,7 +234,7 @@ class Counter:
         for key, hashes in self._hashes.items():
             state = self.like.plan[key]
             assert isinstance(state, Categorical)
-            data, ends = string_parts(pa.array(state.vocabulary, pa.large_string()))
+            data, ends = packed(state.vocabulary)
             found[key] = dictionary(data, ends, hashes)
         return found
 

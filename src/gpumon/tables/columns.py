@@ -19,8 +19,9 @@ binary, list, struct, map, union, …   not at all
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -31,11 +32,14 @@ from gpumon.schema import Skipped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
 __all__ = [
     "WORDS",
     "canonical",
     "canonical_schema",
     "canonical_type",
+    "indices",
     "is_null",
     "is_text",
     "listed",
@@ -111,6 +115,12 @@ def is_null(field: pa.Field) -> bool:
     """Whether the column came without a type, because all its values are null."""
     values = field.type.value_type if types.is_dictionary(field.type) else field.type
     return bool(types.is_null(values) or (field.metadata and NULLS.items() <= field.metadata.items()))
+
+
+def indices(rows: NDArray[np.integer[Any]]) -> pa.Int64Array:
+    """Row numbers for ``take``, without a copy (and without ``pa.array``, which imports pandas where it is installed)."""
+    whole = np.ascontiguousarray(rows, np.int64)
+    return pa.Int64Array.from_buffers(pa.int64(), whole.size, [None, pa.py_buffer(whole)])
 
 
 def is_text(arrow: pa.DataType) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pyarrow as pa
 
-from gpumon.tables.columns import refuse_column
+from gpumon.tables.columns import indices, refuse_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -142,7 +142,7 @@ def _taken(batches: Iterable[pa.RecordBatch], positions: NDArray[np.int64]) -> I
         if high - low == batch.num_rows:
             yield batch
         elif high > low:
-            yield batch.take(pa.array(positions[low:high] - start))
+            yield batch.take(indices(positions[low:high] - start))
         start += batch.num_rows
 
 
@@ -154,7 +154,7 @@ def _thinned(
     for batch in batches:
         places = np.arange(-start % stride, batch.num_rows, stride)
         start += batch.num_rows
-        held = pa.concat_tables([held, pa.table(batch.take(pa.array(places)))])
+        held = pa.concat_tables([held, pa.table(batch.take(indices(places)))])
         while held.num_rows > most:
-            held, stride = held.take(pa.array(np.arange(0, held.num_rows, 2))), 2 * stride
+            held, stride = held.take(indices(np.arange(0, held.num_rows, 2))), 2 * stride
     return held.to_batches(), held.num_rows
