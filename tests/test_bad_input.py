@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -100,7 +101,7 @@ WINDOWS = ("--timestamp", "t", "--every", "1d")
         ("good text.txt", ["text.txt", "neither a Parquet nor an Arrow file"]),
         ("good folder", ["folder", "there is no file whose name ends in .parquet", "check the path"]),
         ("good nothing*.parquet", ["nothing*.parquet", "check the path"]),
-        ("good zero.csv", ["zero.csv", "empty"]),
+        ("good zero.csv", ["zero.csv", "has no header", "write the names"]),
         ("good cut.csv.gz", ["cut.csv.gz", "again"]),
         ("good cut.arrow", ["cut.arrow", "again"]),
         ("drift.csv drift.csv", ["drift.csv", "column 'x'", "begins as int64", "line 2200002", "one type throughout"]),
@@ -127,7 +128,6 @@ WINDOWS = ("--timestamp", "t", "--every", "1d")
         ("good good --every 1d", ["timestamp and every go together"]),
         ("good good --timestamp t --every 1fortnight", ["'1fortnight' is no length of time", "such as 15min"]),
         ("good good --timestamp t --every 0d", ["'0d' is no length of time"]),
-        ("good good --by x --by t", ["more than 10,000 slices"]) if False else
         ("good good --role nonsense=x", ["there is no role 'nonsense'", "target"]),
         ("good good --role target=zz", ["good.parquet has no column 'zz'"]),
         ("good good --role target", ["is no ROLE=COLUMN", "target=y"]),
@@ -267,7 +267,7 @@ def test_a_profile_stands_in_for_a_table_with_fewer_columns_and_metrics_too():
     saved = gpumon.profile(rows())
     report = gpumon.scan(rows(), saved, columns=["x"])
     assert list(report.columns) == ["x"]
-    assert list(gpumon.scan(rows(), saved, roles={"ignore": ["x", "absent"]}).columns) == ["word", "t"]
+    assert set(gpumon.scan(rows(), saved, roles={"ignore": ["x", "absent"]}).columns) == {"word", "t"}
     assert list(gpumon.scan(saved, rows(), metrics=["psi"]).columns) == list(
         gpumon.scan(saved, saved).columns
     )
@@ -522,17 +522,26 @@ def test_an_interrupted_scan_says_so_and_leaves_nothing(tables, tmp_path):
     assert not (tmp_path / "r.json").exists()
 
 
-def test_a_file_without_permission_is_named(tables, tmp_path):
-    path = tmp_path / "secret.parquet"
-    path.write_bytes((tables / "good.parquet").read_bytes())
-    path.chmod(0)
-    as_nobody: dict[str, object] = {"user": 65534} if os.getuid() == 0 else {}
-    tmp_path.chmod(0o755)
-    code = "import sys, gpumon; gpumon.scan(*sys.argv[1:])"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, path, path], check=False, capture_output=True, text=True,
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, **as_nobody,
-    )  # fmt: skip
-    if "InputError" not in ended.stderr and as_nobody:
-        pytest.skip("another user cannot run this Python")
-    assert "secret.parquet: no permission to read it; ask its owner" in ended.stderr
+def test_a_file_without_permission_is_named(tables):
+    code = """
+import os, sys, gpumon
+gpumon.scan(sys.argv[1], sys.argv[1])  # all that is needed is imported
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    gpumon.scan(sys.argv[1], sys.argv[2])
+except gpumon.InputError as error:
+    print(error)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "secret.parquet"
+        path.write_bytes((tables / "good.parquet").read_bytes())
+        open_one = path.with_name("open.parquet")
+        open_one.write_bytes(path.read_bytes())
+        open_one.chmod(0o644)
+        path.chmod(0)
+        ended = subprocess.run(
+            [sys.executable, "-c", code, open_one, path], check=False, capture_output=True, text=True
+        )
+    assert f"{path}: no permission to read it; ask its owner" in ended.stdout, ended.stderr

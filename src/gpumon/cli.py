@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,8 +33,11 @@ UNUSABLE = 3
 def main() -> NoReturn:
     """Run the command line; every failure that is the user's to mend is one line and exit code 3."""
     verbose = "--verbose" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # no report is lost to a terminal that lacks a letter
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="gpumon", standalone_mode=False)
     except click.exceptions.Exit as end:
         code = end.exit_code
     except click.ClickException as error:
@@ -54,10 +58,13 @@ def main() -> NoReturn:
 
 
 def _complain(message: str) -> int:
-    line = " ".join(message.split())
-    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
-    click.echo(f"gpumon: {printable}", err=True)
+    click.echo(f"gpumon: {_printable(' '.join(message.split()))}", err=True)
     return UNUSABLE
+
+
+def _printable(text: str) -> str:
+    """Text from data, without control characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
@@ -188,7 +195,7 @@ def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: 
             if verbose:
                 terminal.show_profile(counted, console)
             else:
-                click.echo(repr(counted))
+                click.echo(_printable(repr(counted)))
     return 0
 
 
@@ -226,13 +233,16 @@ def metrics(names: tuple[str, ...]) -> int:
                 )
         return 0
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("id", "metric", "unit", "warn", "alert", "what it is"):
         table.add_column(heading, overflow="fold", no_wrap=heading != "what it is")
     for metric in CATALOGUE:
         limits = ["" if x is None else f"{x:g}" for x in (metric.warn, metric.alert)]
-        table.add_row(metric.id, metric.name, metric.unit, *limits, metric.definition.partition("\n")[0])
+        table.add_row(
+            metric.id, metric.name, metric.unit, *limits, Text(metric.definition.partition("\n")[0])
+        )
     with _printing() as console:
         console.print(table)
     return 0
@@ -289,7 +299,7 @@ def _finish(report: Report, files: list[str | None], *, quiet: bool, verbose: bo
         with _printing() as console:
             terminal.show(report, console, **({"most": len(report.columns)} if verbose else {}))
             for path in written:
-                click.echo(f"  wrote {path}")
+                click.echo(f"  wrote {_printable(path)}")
     if failed is not None:
         raise failed
     return EXIT_CODES[report.status]

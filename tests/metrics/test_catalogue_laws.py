@@ -132,6 +132,19 @@ def test_a_users_own_metric_is_one_record():
     assert row.family == "data distribution"
 
 
+def test_a_metric_that_fails_is_an_error_and_loses_no_other():
+    def broken(reference: np.ndarray, current: np.ndarray) -> np.ndarray:
+        """A formula that cannot be computed."""
+        raise ZeroDivisionError("no such thing")
+
+    mine = Metric("DD-98", "broken", broken, reads=("bins",))
+    report = gpumon.scan(table(200), table(300), metrics=("psi", mine))
+    rows = list(report.results.where(metric="broken"))
+    assert {(row.status, row.reason) for row in rows} == {("error", "ZeroDivisionError: no such thing")}
+    assert {row.status for row in report.results.where(metric="psi")} <= {"ok", "warn"}
+    assert report.status == "error"
+
+
 def test_metrics_are_chosen_by_name_or_id():
     assert [metric.name for metric in chosen(["psi", "DD-03"])] == ["psi", "kolmogorov_smirnov"]
     assert len(chosen("quantile")) == 7

@@ -144,3 +144,20 @@ def test_leading_axes_broadcast():
         batch = formula(r, c)
         assert batch.shape == (2, 4)
         assert batch[1, 2] == formula(r[1, 0], c[1, 2])
+
+
+def test_kurtosis_is_that_of_scipy_where_cells_are_atoms(profiled):
+    rng = np.random.default_rng(0)
+    values = rng.poisson(2, 500).astype(float)
+    atoms = np.unique(values)
+    edges = np.unique([atoms, np.nextafter(atoms, np.inf)])
+    counts, extremes = profiled(values, edges)
+    exact = stats.kurtosis(values, fisher=False)
+    assert summaries.kurtosis(counts, edges, extremes) == pytest.approx(exact, rel=1e-9)
+    fine = rng.normal(size=20_000)
+    edges = np.unique(np.quantile(fine, np.linspace(0, 1, 1024)))
+    counts, extremes = profiled(fine, edges)
+    exact = stats.kurtosis(fine, fisher=False)
+    assert exact <= summaries.kurtosis(counts, edges, extremes) <= 1.05 * exact
+    atom = np.array([0.0, np.nextafter(0.0, 1.0)])
+    assert np.isnan(summaries.kurtosis(*profiled(np.zeros(5), atom)[:1], atom, np.zeros(2)))

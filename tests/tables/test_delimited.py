@@ -1,6 +1,6 @@
 import bz2
 import gzip
-import pickle  # noqa: TID251  (as Dask sends partitions)
+import pickle
 
 import fsspec
 import numpy as np

@@ -1,4 +1,4 @@
-import pickle  # noqa: TID251  (as Dask sends partitions)
+import pickle
 from decimal import Decimal
 
 import fsspec

@@ -14,7 +14,15 @@ BINS = "deciles of the reference, or values with the rare ones as one; missing a
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 DATA_DISTRIBUTION = (
-    Metric("DD-01", "count", summaries.count, reads=("present",), unit="rows", compares=False),
+    Metric(
+        "DD-01",
+        "count",
+        summaries.count,
+        reads=("present",),
+        unit="rows",
+        compares=False,
+        about="Rows whose value is not missing, neither null nor NaN.",
+    ),
     Metric("DD-01", "mean", summaries.mean, reads=("moments",), unit="column", compares=False),
     Metric("DD-01", "std", summaries.std, reads=("moments",), unit="column", compares=False, method="ddof 1"),
     Metric(
@@ -155,6 +163,8 @@ DATA_DISTRIBUTION = (
         summaries.fraction,
         reads=("verdicts",),
         method="q-value under 0.05 in any test",
+        about="Share of the judged columns in which some test is significant [0 to 1]: its q-value, over all columns, is "
+        "under 0.05 (Benjamini & Hochberg 1995).",
     ),
     *(
         Metric(

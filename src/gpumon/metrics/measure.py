@@ -76,9 +76,13 @@ def measure(
         exact = readings.keep_sorted(reference, current, slices)
         floors = _Floors(readings, [m for m in metrics if m.null is None], slices, seed)
         for metric in metrics:
-            if _serves(metric, block[0], readings):
-                for i, part in enumerate(_block(metric, block, readings, slices, floors, level, exact=exact)):
-                    parts.append(((order[metric], position[block[i].label]), part))
+            if not _serves(metric, block[0], readings):
+                continue
+            try:
+                found = _block(metric, block, readings, slices, floors, level, exact=exact)
+            except Exception as error:  # noqa: BLE001 (one formula that fails, a user's own say, must not lose the others)
+                found = _failed(metric, block, slices, error)
+            parts += [((order[metric], position[part["column"]]), part) for part in found]
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -95,7 +99,8 @@ def measure(
         else np.zeros(0)
         for name in ("effect", "noise")
     }
-    results["status"][:] = np.where(np.isnan(results["value"]), "no_data", "ok")
+    silent = results["status"] == ""
+    results["status"][silent] = np.where(np.isnan(results["value"][silent]), "no_data", "ok")
     return Measured(results, extra["effect"], extra["noise"])
 
 
@@ -177,6 +182,18 @@ def _block(
     return parts
 
 
+def _failed(
+    metric: Metric, block: list[Unit], slices: list[tuple[Slice, Slice]], error: Exception
+) -> list[dict[str, Any]]:
+    """The rows of a metric whose formula raised an error."""
+    reason = f"{type(error).__name__}: {error}"
+    numbers = dict.fromkeys(("value", "lower", "upper", "effect", "noise"), np.full(len(slices), np.nan))
+    return [
+        _named(metric, slices) | numbers | {"column": unit.label, "status": "error", "reason": reason}
+        for unit in block
+    ]
+
+
 class _Floors:
     """Noise floors of the resampled metrics of one block: for a baseline and all that is compared with it at once.
 
@@ -227,10 +244,13 @@ class _Floors:
                 first = level[0]
                 together = reference[:, first] + current[:, self.readings.whole[first]]
                 size = np.maximum(_middle(m[:, level]), 1)
-                shared = {}
-                if reading == "steps":
+                shared: dict[str, Floats] = {}
+                unit: Any = 1.0
+                if reading == "steps":  # in units of the largest width: no square of a draw may overflow
                     widths = self.readings["widths"]
-                    shared["widths"] = np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, first]
+                    widths = np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, first]
+                    unit = widths.max(axis=-1, keepdims=True)
+                    shared["widths"] = widths / np.where(unit > 0, unit, 1.0)
                 noises = noise_floors(
                     statistics,
                     together,
@@ -240,11 +260,11 @@ class _Floors:
                     self.seed,
                     **shared,
                 )
-                with np.errstate(divide="ignore"):
+                with np.errstate(divide="ignore", invalid="ignore"):
                     ratio = (1 / n[:, level] + 1 / m[:, level]) / (1 / n[:, level[:1]] + 1 / size[:, None])
+                    scales = {True: ratio * unit, False: np.sqrt(ratio) * unit}
                 for each, noise in zip(statistics, noises, strict=True):
-                    scale = ratio if each in SQUARES else np.sqrt(ratio)
-                    self.drawn[reading, each].append((level, noise, scale))
+                    self.drawn[reading, each].append((level, noise, scales[each in SQUARES]))
         return self.drawn[reading, statistic]
 
 
@@ -262,7 +282,7 @@ class _Floor:
     def p_value(self, value: Floats) -> Floats:
         p = np.full(self.shape, np.nan)
         for level, noise, scale in self.draws:
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 scaled = value[:, level] / (scale * self.unit[:, level])
             p[:, level] = noise.p_value(scaled)
         return p
@@ -270,7 +290,7 @@ class _Floor:
     def critical(self, probability: float) -> Floats:
         critical = np.full(self.shape, np.nan)
         for level, noise, scale in self.draws:
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):
                 critical[:, level] = noise.critical(probability)[:, None] * scale * self.unit[:, level]
         return critical
 
@@ -346,8 +366,9 @@ def _pairs(
     spread = _spread(plan, reference, current, slices) if metric.method == "pearson" else np.array(RANKS)
     rows, columns = np.triu_indices(len(plan.columns), 1)
     names = [f"{plan.columns[i]} ~ {plan.columns[j]}" for i, j in zip(rows, columns, strict=True)]
-    p = fisher_z_p(before, n / spread, after, m / spread)
-    noise = _correlation_noise(level or 0.5, before, n / spread, m / spread)
+    rows_of_normals = [3 + (size - 3) / spread for size in (n, m)]  # that would be as sure
+    p = fisher_z_p(before, rows_of_normals[0], after, rows_of_normals[1])
+    noise = _correlation_noise(level or 0.5, before, *rows_of_normals)
     parts = []
     for name, i, j in zip(names, rows, columns, strict=True):
         value = delta[:, i, j]

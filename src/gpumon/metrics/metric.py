@@ -62,6 +62,8 @@ class Metric:
     alert: float | None = None
     conventional: tuple[float, float] | None = None
     """The thresholds that practice uses for warn and alert, where there are such."""
+    about: str = ""
+    """What it is, where the formula serves several metrics and so says too little."""
     null: Null | None = field(default=None, repr=False)
     exact: Callable[..., float] | None = field(default=None, repr=False)
     """The same from sorted values, for ``exact=True``."""
@@ -78,6 +80,8 @@ class Metric:
 
     @property
     def definition(self) -> str:
-        """The formula's own words: what it gives, the convention, the source."""
+        """What it gives, the convention, the source: ``about``, or else the formula's own words."""
+        if self.about:
+            return self.about
         formula = getattr(self.formula, "func", self.formula)
         return (getdoc(formula) or "").partition(">>>")[0].strip()

@@ -7,7 +7,7 @@ reading               of each side, leading axes (columns, slices)              
 ``moments``           finite values, mean, Σ (x − mean)² (..., 3)                             numeric
 ``extremes``          least and largest value (..., 2)                                        numeric
 ``bins``              counts on coarse bins, the missing last (..., bins)                     numeric, categorical
-``steps``             finite values between the points at which earth is weighed (..., 33)    numeric
+``steps``             finite values between the points at which earth is weighed (..., 17)    numeric
 ``registers``         HyperLogLog (..., 4096)                                                 numeric, categorical, text
 ``missing``           missing rows and all rows (..., 2)                                      all
 ``present``           rows that are not missing (...)                                         all
@@ -17,7 +17,7 @@ reading               of each side, leading axes (columns, slices)              
 ``vanished``          values of the reference that are gone: at least, at most (..., 2)       categorical
 ====================  ======================================================================  ==================
 
-Shared by both sides: ``edges`` (columns, 1, m), ``widths`` (columns, slices or 1, 32), what |F − G| at those points
+Shared by both sides: ``edges`` (columns, 1, m), ``widths`` (columns, slices or 1, 16), what |F − G| at those points
 counts for in an earth mover's distance, and ``scale`` (columns, slices or 1), the reference's standard deviation.
 
 Coarse bins are the conventions of PSI and its kin. Numeric columns: deciles of the reference (fine cells merged at the
@@ -54,7 +54,7 @@ __all__ = ["DECILES", "MOST_BINS", "Readings", "Unit", "blocks", "units"]
 DECILES = 10
 MOST_BINS = 128
 LIKELY = 5  # rows of the reference: a value with fewer may be missing there by chance
-POINTS = 32
+POINTS = 16
 BLOCK_CELLS = 4_000_000  # of the fine cells of one side: 32 MB
 
 SIDED = {
@@ -249,7 +249,7 @@ class Readings:
 
     @cached_property
     def _weighing(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The cells at whose ends an earth mover's distance is weighed (..., 32), and the weights there.
+        """The cells at whose ends an earth mover's distance is weighed (..., 16), and the weights there.
 
         Under no change the mean of |F − G| is proportional to √(F (1 − F)), here of both sides together. The points
         cut its integral into parts of one size, so a far tail with few rows has the part that is its due.
@@ -324,7 +324,7 @@ def _values(profile: Profile, key: tuple[str, str], at: Slice) -> NDArray[np.flo
 
 
 def _padded(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Counts with empty bins before the last five cells, ``size`` in all."""
+    """Counts with empty bins before the last four cells, ``size`` in all."""
     if counts.size == size:
         return counts
     return np.concatenate((counts[:-4], np.zeros(size - counts.size, np.int64), counts[-4:]))

@@ -43,7 +43,11 @@ def rule(merge: Any, empty: Any) -> Mapping[str, Any]:
     return {"merge": merge, "empty": empty}
 
 
-SUM = rule(np.add, np.zeros_like)
+def _add(left: Any, right: Any) -> Any:
+    return np.asarray(left + right)  # of arrays without axes NumPy makes plain numbers
+
+
+SUM = rule(_add, np.zeros_like)
 MAX = rule(np.maximum, np.zeros_like)
 PLAN = rule(_agree, lambda value: value)
 

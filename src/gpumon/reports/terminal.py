@@ -33,7 +33,7 @@ def text(report: Report, width: int = 120) -> str:
     from rich.console import Console
 
     sink = StringIO()
-    show(report, Console(file=sink, width=width, color_system=None, legacy_windows=False))
+    show(report, Console(file=sink, width=width, color_system=None, force_jupyter=False))
     return sink.getvalue().rstrip()
 
 

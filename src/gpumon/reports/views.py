@@ -36,7 +36,7 @@ SMOOTHED = 100  # columns, most important first, whose densities are drawn
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as JSON values: docs/report.schema.json describes it."""
+    """The report as JSON values: reports/report.schema.json describes it."""
     rows = [[_plain(value) for value in row] for row in report.results]
     return {
         "gpumon": "report",

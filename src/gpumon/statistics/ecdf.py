@@ -3,7 +3,7 @@
 Counts are (..., m + 5) on m increasing edges (..., m): −inf; below the first edge; the bins [edge, next edge);
 at or above the last edge; +inf; NaN; null. NaN and null together are *missing* and take no part. A bin
 [v, nextafter(v)) is an *atom*: all its rows have the same value, so it adds nothing to any interval. Columns with
-fewer edges are padded at the end with +inf (and their counts with zeros before the last five).
+fewer edges are padded at the end with +inf (and their counts with zeros before the last four).
 
 ``Bounds.lower`` ≤ exact ≤ ``Bounds.upper`` always holds, where exact is what scipy or NumPy finds on the raw values
 (up to the rounding of float64).
@@ -266,7 +266,7 @@ def wasserstein_normed(
     otherwise infinite for a reference that is constant. See ``wasserstein`` for the other arguments.
     """
     bounds = wasserstein(reference, current, edges, reference_extremes, current_extremes)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return Bounds(*(np.where(bound == 0, 0.0, bound / scale) for bound in bounds))
 
 
@@ -288,9 +288,14 @@ def wasserstein_normed_sorted(reference: Floats, current: Floats) -> float:
 
 
 def quantile_sorted(values: Floats, level: float) -> float:
-    """``numpy.quantile`` of sorted values; NaN without values.
+    """``numpy.quantile`` of sorted values; between ±inf and a finite value ±inf; NaN without values.
 
     >>> quantile_sorted(np.array([1.0, 2.0]), 0.5)
     1.5
     """
-    return float(np.quantile(values, level)) if len(values) else float("nan")
+    if len(values) == 0:
+        return float("nan")
+    position = (len(values) - 1) * level
+    below = int(position)
+    left, right = values[below], values[min(below + 1, len(values) - 1)]
+    return float(_between(left, right, np.asarray(position - below)))

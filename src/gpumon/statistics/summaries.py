@@ -175,7 +175,7 @@ def robust_volume(count: Counts, history: Counts) -> tuple[Floats, Floats]:
 
 def _ratio(difference: Floats, scale: Floats) -> Floats:
     """``difference`` / ``scale`` with 0 / 0 = 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where((difference == 0) & (scale == 0), 0.0, difference / scale)
 
 

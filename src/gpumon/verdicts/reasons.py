@@ -25,7 +25,8 @@ def percent(share: float) -> str:
     """
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
-    digits = max(0, 1 - int(np.floor(np.log10(100 * min(share, 1 - share) if share > 0.99 else 100 * share))))
+    telling, digits = (share, 1) if share < 0.99 else (1 - share, 0)
+    digits = max(0, digits - int(np.floor(np.log10(100 * telling) + 1e-9)))
     return f"{100 * share:.{min(digits, 6)}f} %"
 
 
