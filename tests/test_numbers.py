@@ -448,7 +448,6 @@ def test_correlation_shifts_pearson(compared):
     assert norm.value == pytest.approx(np.sqrt(np.nansum((now - before).to_numpy() ** 2)), rel=1e-8)
 
 
-@pytest.mark.xfail(reason="the engine counts pairs only where no column is missing", strict=True)
 def test_a_column_that_the_current_table_lacks_takes_no_other_correlation_away():
     reference, current = synthetic(12, 2000), synthetic(13, 2000)
     report = case(reference, current.drop(columns="rounded")).report
@@ -652,7 +651,7 @@ floats = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(floats, min_size=3, max_size=80).filter(lambda x: not np.isnan(x).all()),
     st.lists(floats, min_size=3, max_size=80).filter(lambda x: not np.isnan(x).all()),

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpumon.engines.columns import (
-    PATTERNS,
     in_bytes,
     microseconds,
     numbers,
@@ -75,7 +74,7 @@ class Counter:
         there = set(batch.schema.names)
         for (subject, aspect), state in self.like.plan.items():
             if isinstance(state, Pairs):
-                if there.issuperset(state.columns):
+                if not there.isdisjoint(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets)
             elif subject in there and not isinstance(state, Rows):  # a column may be called ""
                 array = batch.column(subject)
@@ -94,7 +93,7 @@ class Counter:
             return [Numeric(state.edges, *parts) for parts in zip(*counted, strict=True)]
         assert isinstance(state, Categorical)
         if key[1] == "pattern":
-            return self._classes(state, pattern_codes(strings(array)), offsets, len(PATTERNS))
+            return self._classes(state, key, pattern_codes(strings(array)), offsets)
         if pa.types.is_boolean(array.type) and state.vocabulary == FLAGS:
             array = pa.DictionaryArray.from_arrays(array.cast(pa.int32()), pa.array(state.vocabulary))
         if isinstance(array, pa.DictionaryArray):
@@ -169,20 +168,25 @@ class Counter:
         return Categorical(state.vocabulary, known, outside, np.array(missing, np.int64), names, registers)
 
     def _classes(
-        self, state: Any, codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int
-    ) -> list[Any]:
-        empty = state.empty()
+        self, state: Categorical, key: tuple[str, str], codes: NDArray[np.int32], offsets: NDArray[np.int64]
+    ) -> list[Categorical]:
+        """States of values that are numbered already, by their place in the vocabulary."""
+        counts = self.kernels.codes(codes, offsets, len(state.vocabulary))
+        nothing, none = np.zeros(0, np.uint64), np.zeros(0, np.int64)
         return [
-            Categorical(
-                state.vocabulary, n, empty.outside, np.array(rows - n.sum()), empty.names, empty.registers
-            )
-            for n, rows in zip(self.kernels.codes(codes, offsets, size), np.diff(offsets), strict=True)
+            self._categorical(state, key, n, int(rows - n.sum()), nothing, none, pa.nulls(0), none)
+            for n, rows in zip(counts, np.diff(offsets), strict=True)
         ]
 
     def _pairs(self, state: Pairs, batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> list[Pairs]:
         columns = self._scratch((len(state.columns), batch.num_rows))
         start = 0
+        there = set(batch.schema.names)
         for i, name in enumerate(state.columns):
+            if name not in there:
+                columns[i] = np.nan
+                start += self._cells(name) if state.tables.size else 0
+                continue
             values, valid = numbers(batch.column(name))
             if state.tables.size:
                 table = state.tables[start : start + self._cells(name)]

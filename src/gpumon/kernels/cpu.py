@@ -121,7 +121,8 @@ def comoments(
 
 def _words(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Bytes as little-endian words, with zeros after them."""
-    words = np.zeros(data.size // 8 + 2, np.uint64)
+    words = np.empty(data.size // 8 + 2, np.uint64)
+    words[-2:] = 0
     words.view(np.uint8)[: data.size] = data
     return words
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -35,6 +37,8 @@ PIECES = 65_536
 
 STRIDE = 16
 """Edges to jump over at a time in a piece that holds more than these."""
+
+GOOD = 1.5  # edges in the piece of an edge; 1 is the least
 
 _HALF = PIECES // 2
 _MANTISSA_BITS = 10  # of the bit grid: at least 1,024 pieces an octave where the octaves are few
@@ -87,13 +91,22 @@ def guide(edges: NDArray[np.float64]) -> Guide:
     3
     """
     bounds = limits(edges)
-    grids = [_linear(edges, bounds, trim) for trim in (0.0, 0.01, 0.05)]
-    middle = float(edges[edges.size // 2])
-    grids += [_bits(edges, bounds, origin) for origin in {0.0, middle}]
-    best = min(grids, key=lambda grid: _edges_to_step_over(pieces_of(edges, grid)))
+    best, least = None, np.inf
+    for grid in _grids(edges, bounds):
+        together = _edges_to_step_over(pieces_of(edges, grid))
+        if best is None or together < least:
+            best, least = grid, together
+        if least <= GOOD:
+            break
+    assert best is not None
     pieces = pieces_of(bounds, best)
     best.first[1:] = np.cumsum(np.bincount(pieces, minlength=PIECES))
     return best
+
+
+def _grids(edges: NDArray[np.float64], bounds: NDArray[np.float64]) -> Iterator[Guide]:
+    yield from (_linear(edges, bounds, trim) for trim in (0.0, 0.01, 0.05))
+    yield from (_bits(edges, bounds, origin) for origin in {0.0, float(edges[edges.size // 2])})
 
 
 @dataclass(frozen=True, eq=False)

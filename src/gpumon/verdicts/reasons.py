@@ -34,7 +34,8 @@ def in_words(reference: State, current: State) -> str:
     """The one or two most telling facts about what moved between two states of a column."""
     facts: list[str] = []
     if isinstance(reference, Numeric) and isinstance(current, Numeric):
-        facts = _numeric(reference, current)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            facts = _numeric(reference, current)
     elif isinstance(reference, Categorical) and isinstance(current, Categorical):
         facts = _categorical(reference, current)
     return "; ".join(facts[:3])
