@@ -77,8 +77,6 @@ def pairs(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
     return draw(tables(kinds)), draw(tables(kinds))
 
 
-from hypothesis import Phase
-
 any_tables = settings(
     max_examples=60,
     deadline=None,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpumon.errors import InputError, MergeError, OptionError, SchemaError
+from gpumon.errors import InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
-    from gpumon.tables.slices import Slicing
 
 __all__ = ["ENGINES", "profile", "scan"]
 
 ENGINES = ("auto", "local")
 IN_MEMORY = 512 * 1024**2  # bytes: a smaller file is decoded once, for the sample and for counting
-BEYOND_FLOAT = 2**53
 
 
 def scan(
@@ -166,7 +164,9 @@ def _profile(
 ) -> Profile:
     from gpumon.engines import local
     from gpumon.engines.count import Counter
+    from gpumon.engines.notes import differences, rounded
     from gpumon.engines.plan import plan
+    from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import select
     from gpumon.profiles.profile import Profile
     from gpumon.tables.frames import open_table
@@ -187,8 +187,8 @@ def _profile(
         saved = source if isinstance(source, Profile) else Profile.load(source)
         name = f"the {what} profile" if isinstance(source, Profile) else str(source)
         if like is None:
-            return _part(saved, name, columns, roles, exact=exact)
-        return _onto(saved, name, like, slicing)
+            return as_reference(saved, name, columns, roles, exact=exact)
+        return as_current(saved, name, like, slicing)
     kernels = select(backend)
     table = open_table(
         source,
@@ -210,7 +210,7 @@ def _profile(
     else:
         empty = like.empty()
         skipped = tuple(it for it in skipped if it.name not in ignored)
-        notes += _differences(
+        notes += differences(
             table.name, compatible(like.schema, table.schema, name=table.name), columns, ignored
         )
     notes += [f"{table.name}: column {it.name!r} was left out ({it.why})" for it in skipped]
@@ -225,7 +225,7 @@ def _profile(
     counted = local.run(table, names, Counter(empty, slicing, kernels), progress=tick)
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
-    notes += _rounded(counted, table.name)
+    notes += rounded(counted, table.name)
     counted.facts.update(name=table.name, backend=kernels.NAME, notes=notes)
     return counted
 
@@ -259,112 +259,6 @@ def _names(what: str, names: Any) -> list[str]:
 def _by_role(roles: Any) -> dict[str, list[str]]:
     _expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
     return {role: _names(f"the role {role!r}", names) for role, names in (roles or {}).items()}
-
-
-def _part(
-    saved: Profile,
-    name: str,
-    columns: Sequence[str] | None,
-    roles: Mapping[str, Sequence[str]],
-    *,
-    exact: bool,
-) -> Profile:
-    """A profile in the place of a reference: its columns that are asked for. What it does not hold is refused."""
-    from gpumon.profiles.pairs import Pairs
-    from gpumon.profiles.profile import Profile
-    from gpumon.profiles.times import Rows
-    from gpumon.schema import Schema
-    from gpumon.tables.columns import refuse_column
-
-    given = {column: role for role, named in roles.items() if role != "ignore" for column in named}
-    for column in (*(columns or ()), *given):
-        if column not in saved.schema:
-            refuse_column(column, saved.columns, name, saved.schema.skipped)
-    for column, role in given.items():
-        if role != saved.schema[column].role:
-            raise OptionError(
-                f"{name}: column {column!r} was counted with the role {saved.schema[column].role.value!r}, not "
-                f"{role!r}; profile its table again with that role"
-            )
-    if exact and all(aspect != "sorted" for _, aspect in saved.plan):
-        raise OptionError(
-            f"{name} does not hold the values that exact needs: profile its table again with exact"
-        )
-    kept = set(saved.columns if columns is None else columns) - set(roles.get("ignore", ()))
-    if kept == set(saved.columns):
-        return saved
-    if not kept:
-        raise SchemaError(f"{name} has no column left to look at: name one with columns, or ignore fewer")
-    schema = Schema(tuple(column for column in saved.schema if column.name in kept), saved.schema.skipped)
-    plan = {
-        key: state
-        for key, state in saved.plan.items()
-        if isinstance(state, Rows) or kept.issuperset(state.columns if isinstance(state, Pairs) else key[:1])
-    }
-    states = {key: state for key, state in saved.states.items() if key[2:] in plan}
-    return Profile(schema, plan, states, saved.facts)
-
-
-def _onto(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:
-    """A profile in the place of a current table: what it holds on the plan of the reference."""
-    from gpumon.profiles.profile import Profile
-    from gpumon.tables.columns import listed
-    from gpumon.tables.schema import Differences
-
-    if slicing.every and saved.rows and not saved.windows:
-        raise OptionError(f"{name} was counted without windows: profile its table with timestamp and every")
-    if slicing.by and saved.rows and not saved.segments:
-        raise OptionError(f"{name} was counted without segments: profile its table with by")
-    if set(like.columns).isdisjoint(saved.columns):
-        raise InputError(
-            f"{name} has no column in common with the reference, which has {listed(like.columns)}; it has "
-            f"{listed(saved.columns)}: check that both are of the same model"
-        )
-    for key in like.plan.keys() & saved.plan.keys():
-        try:
-            _ = like.plan[key] + saved.plan[key]
-        except MergeError as error:
-            raise MergeError(
-                f"{name} was counted on another plan than the reference: count its table again with like=, the "
-                "profile of the reference (gpumon profile --like)"
-            ) from error
-    missing = tuple(column for column in like.columns if column not in saved.schema)
-    new = tuple(column for column in saved.columns if column not in like.schema)
-    notes = _differences(name, Differences(missing, new), None, set())
-    states = {key: state for key, state in saved.states.items() if key[2:] in like.plan}
-    facts = saved.facts | {"notes": [*saved.facts.get("notes", ()), *notes]}
-    return Profile(like.schema, like.plan, states, facts)
-
-
-def _differences(name: str, differences: Any, columns: Sequence[str] | None, ignored: set[str]) -> list[str]:
-    from gpumon.tables.columns import listed
-
-    new = [column for column in differences.new if column not in ignored and columns is None]
-    notes = []
-    for names, has, other in ((differences.missing, "lacks", "has"), (new, "has", "lacks")):
-        if names:
-            what = "column" if len(names) == 1 else "columns"
-            notes.append(f"{name} {has} {what} {listed(names)}, which the reference {other}")
-    return notes
-
-
-def _rounded(counted: Profile, name: str) -> list[str]:
-    """Columns of integers too large for a float64, which were counted as the nearest one."""
-    from gpumon.profiles.numeric import Numeric
-
-    large = {
-        key.subject
-        for key, state in counted.states.items()
-        if isinstance(state, Numeric)
-        and key.aspect == "values"
-        and "int" in counted.schema[key.subject].type
-        and max(abs(state.extremes[0]), abs(state.extremes[1])) > BEYOND_FLOAT
-        and state.moments[0]
-    }
-    return [
-        f"{name}: column {column!r} holds integers beyond 2^53, counted as the nearest float64"
-        for column in sorted(large)
-    ]
 
 
 def _ticker(

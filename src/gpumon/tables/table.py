@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["BATCH_ROWS", "SAMPLE_ROWS", "Partition", "Table", "evenly_spaced", "rebatched", "sampled"]
 
 BATCH_ROWS = 131_072
-SAMPLE_ROWS = 65_536
+SAMPLE_ROWS = 32_768
 
 
 class Partition(Protocol):

@@ -1,0 +1,48 @@
+"""What a reader of the report should know of a table, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpumon.profiles.numeric import Numeric
+from gpumon.tables.columns import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from gpumon.profiles.profile import Profile
+    from gpumon.tables.schema import Differences
+
+__all__ = ["differences", "rounded"]
+
+BEYOND_FLOAT = 2**53
+
+
+def differences(
+    name: str, found: Differences, columns: Sequence[str] | None = None, ignored: Collection[str] = ()
+) -> list[str]:
+    """Columns that only one of the tables has, but for those that are ignored or not asked for."""
+    new = [column for column in found.new if column not in ignored and columns is None]
+    notes = []
+    for names, has, other in ((found.missing, "lacks", "has"), (new, "has", "lacks")):
+        if names:
+            what = "column" if len(names) == 1 else "columns"
+            notes.append(f"{name} {has} {what} {listed(names)}, which the reference {other}")
+    return notes
+
+
+def rounded(counted: Profile, name: str) -> list[str]:
+    """Columns of integers too large for a float64, which were counted as the nearest one."""
+    large = {
+        key.subject
+        for key, state in counted.states.items()
+        if isinstance(state, Numeric)
+        and key.aspect == "values"
+        and "int" in counted.schema[key.subject].type
+        and max(abs(state.extremes[0]), abs(state.extremes[1])) > BEYOND_FLOAT
+        and state.moments[0]
+    }
+    return [
+        f"{name}: column {column!r} holds integers beyond 2^53, counted as the nearest float64"
+        for column in sorted(large)
+    ]

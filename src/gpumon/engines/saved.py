@@ -1,0 +1,86 @@
+"""Saved profiles in the place of tables: what a scan asks of them, and what they cannot give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gpumon.engines.notes import differences
+from gpumon.errors import InputError, MergeError, OptionError, SchemaError
+from gpumon.profiles.pairs import Pairs
+from gpumon.profiles.profile import Profile
+from gpumon.profiles.times import Rows
+from gpumon.schema import Schema
+from gpumon.tables.columns import listed, refuse_column
+from gpumon.tables.schema import Differences
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gpumon.tables.slices import Slicing
+
+__all__ = ["as_current", "as_reference"]
+
+
+def as_reference(
+    saved: Profile,
+    name: str,
+    columns: Sequence[str] | None,
+    roles: Mapping[str, Sequence[str]],
+    *,
+    exact: bool,
+) -> Profile:
+    """A profile in the place of a reference: its columns that are asked for. What it does not hold is refused."""
+    given = {column: role for role, named in roles.items() if role != "ignore" for column in named}
+    for column in (*(columns or ()), *given):
+        if column not in saved.schema:
+            refuse_column(column, saved.columns, name, saved.schema.skipped)
+    for column, role in given.items():
+        if role != saved.schema[column].role:
+            raise OptionError(
+                f"{name}: column {column!r} was counted with the role {saved.schema[column].role.value!r}, not "
+                f"{role!r}; profile its table again with that role"
+            )
+    if exact and all(aspect != "sorted" for _, aspect in saved.plan):
+        raise OptionError(
+            f"{name} does not hold the values that exact needs: profile its table again with exact"
+        )
+    kept = set(saved.columns if columns is None else columns) - set(roles.get("ignore", ()))
+    if kept == set(saved.columns):
+        return saved
+    if not kept:
+        raise SchemaError(f"{name} has no column left to look at: name one with columns, or ignore fewer")
+    schema = Schema(tuple(column for column in saved.schema if column.name in kept), saved.schema.skipped)
+    plan = {
+        key: state
+        for key, state in saved.plan.items()
+        if isinstance(state, Rows) or kept.issuperset(state.columns if isinstance(state, Pairs) else key[:1])
+    }
+    states = {key: state for key, state in saved.states.items() if key[2:] in plan}
+    return Profile(schema, plan, states, saved.facts)
+
+
+def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:
+    """A profile in the place of a current table: what it holds on the plan of the reference."""
+    if slicing.every and saved.rows and not saved.windows:
+        raise OptionError(f"{name} was counted without windows: profile its table with timestamp and every")
+    if slicing.by and saved.rows and not saved.segments:
+        raise OptionError(f"{name} was counted without segments: profile its table with by")
+    if set(like.columns).isdisjoint(saved.columns):
+        raise InputError(
+            f"{name} has no column in common with the reference, which has {listed(like.columns)}; it has "
+            f"{listed(saved.columns)}: check that both are of the same model"
+        )
+    for key in like.plan.keys() & saved.plan.keys():
+        try:
+            _ = like.plan[key] + saved.plan[key]
+        except MergeError as error:
+            raise MergeError(
+                f"{name} was counted on another plan than the reference: count its table again with like=, the "
+                "profile of the reference (gpumon profile --like)"
+            ) from error
+    missing = tuple(column for column in like.columns if column not in saved.schema)
+    new = tuple(column for column in saved.columns if column not in like.schema)
+    notes = differences(name, Differences(missing, new))
+    states = {key: state for key, state in saved.states.items() if key[2:] in like.plan}
+    facts = saved.facts | {"notes": [*saved.facts.get("notes", ()), *notes]}
+    return Profile(like.schema, like.plan, states, facts)
