@@ -550,3 +550,25 @@ except gpumon.InputError as error:
             [sys.executable, "-c", code, open_one, path], check=False, capture_output=True, text=True
         )
     assert f"{path}: no permission to read it; ask its owner" in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": 3}, "metrics must be names, ids or records, not 3"),
+        ({"metrics": [3]}, "there is no metric 3"),
+        ({"metrics": []}, "no metric is asked for"),
+        ({"budget": "x"}, "must be between 0 and 1"),
+        ({"thresholds": {"psi": float("nan")}}, "give a number or a pair"),
+        ({"thresholds": {"psi": (0.5, 0.1)}}, "warn not above alert"),
+    ],
+)
+def test_metrics_and_limits_of_the_wrong_kind_are_refused(options, message):
+    rows = {"x": [1.0, 2.0, 3.0]}
+    with pytest.raises(gpumon.OptionError, match=message):
+        gpumon.scan(rows, rows, **options)
+
+
+def test_an_empty_path_does_not_mean_the_current_folder():
+    with pytest.raises(gpumon.InputError, match="the path of a table is empty"):
+        gpumon.profile("")

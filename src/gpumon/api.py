@@ -165,7 +165,7 @@ def _profile(
     from gpumon.engines import local
     from gpumon.engines.count import Counter
     from gpumon.engines.notes import differences, rounded
-    from gpumon.engines.plan import plan
+    from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import select
     from gpumon.profiles.profile import Profile
@@ -223,6 +223,8 @@ def _profile(
     names = list(dict.fromkeys([*(c.name for c in empty.schema if c.name in there), *slicing.columns]))
     tick = (lambda _: None) if progress is None else _ticker(progress, what, table.rows)
     counted = local.run(table, names, Counter(empty, slicing, kernels), progress=tick)
+    if like is None:
+        counted = settled(counted)
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)

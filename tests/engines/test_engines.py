@@ -156,3 +156,22 @@ def test_dictionaries_with_unused_and_doubled_values_are_counted_by_value():
     state = gpumon.profile(pa.table({"c": array}), like=plan).state("c")
     assert dict(zip(state.vocabulary, state.counts.tolist(), strict=True)) == {"a": 3, "b": 1, "z": 0}
     assert int(state.missing) == 1
+
+
+def test_categories_that_the_sample_missed_join_the_vocabulary():
+    words = np.array(["common"] * 100_000, object)
+    words[[7, 50_001, 99_999]] = ["rare", "rare", "once"]
+    counted = gpumon.profile({"c": words})
+    state = counted.state("c")
+    assert dict(zip(state.vocabulary, state.counts.tolist(), strict=True)) == {
+        "common": 99_997,
+        "rare": 2,
+        "once": 1,
+    }
+    assert not state.outside.any()
+    assert not state.names.values
+    sliced = gpumon.profile({"c": words, "half": np.arange(100_000) > 50_000}, by="half")
+    first, second = (sliced.state("c", segment=segment) for segment in sliced.segments)
+    assert (first.rows, second.rows) == (50_001, 49_999)
+    assert first.vocabulary == second.vocabulary
+    assert sliced.rollup().state("c") == state

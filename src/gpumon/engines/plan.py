@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow.compute as pc
 
 from gpumon.engines.columns import PATTERNS, in_bytes, numbers, strings
 from gpumon.kernels.lookup import cells_of
-from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical
+from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
 from gpumon.profiles.numeric import Numeric, Sorted, edges_of
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Profile
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from gpumon.profiles.state import State
     from gpumon.schema import Column, Schema
 
-__all__ = ["MOST_CORRELATED", "plan"]
+__all__ = ["MOST_CORRELATED", "plan", "settled"]
 
 MOST_CORRELATED = 200
 """Numeric columns up to which the co-moments of all pairs are kept (their number grows with the square)."""
@@ -53,6 +55,38 @@ def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = 
     if pairs:
         states |= _pairs(schema, values, states)
     return Profile(schema, states)
+
+
+def settled(counted: Profile) -> Profile:
+    """The profile of a reference with the categories that its sample missed moved into the vocabularies.
+
+    A column is left as it is where they are too many to be all known by name, or not known in full.
+    """
+    plan, states = dict(counted.plan), dict(counted.states)
+    for (subject, aspect), state in counted.plan.items():
+        if not isinstance(state, Categorical):
+            continue
+        keys = [key for key in counted.states if key[2:] == (subject, aspect)]
+        found = [each for key in keys if isinstance(each := counted.states[key], Categorical)]
+        names = reduce(add, (each.names for each in found), Names.none())
+        values = [value for value, _ in names.items()]
+        most = MOST_CATEGORIES - len(state.vocabulary)
+        if not values or not names.complete or len(values) > most or not all(map(_in_full, values)):
+            continue
+        vocabulary = state.vocabulary + tuple(values)
+        plan[subject, aspect] = Categorical.on(vocabulary)
+        for key, each in zip(keys, found, strict=True):
+            known = dict(each.names.items())
+            counts = np.concatenate((each.counts, [known.get(value, 0) for value in values]))
+            states[key] = Categorical(
+                vocabulary, counts, np.zeros_like(each.outside), each.missing, Names.none(), each.registers
+            )
+    return Profile(counted.schema, plan, states, counted.facts)
+
+
+def _in_full(name: str) -> bool:
+    """Whether a name is surely the value itself, not shortened and not mended."""
+    return len(name) < LONGEST_NAME // 2 and "\N{REPLACEMENT CHARACTER}" not in name
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -156,7 +156,8 @@ def _linear(edges: NDArray[np.float64], bounds: NDArray[np.float64], trim: float
 
 def _bits(edges: NDArray[np.float64], bounds: NDArray[np.float64], origin: float) -> Guide:
     """Equal steps of the logarithm of the distance from ``origin``, from the nearest edge to the farthest."""
-    distance = np.abs(edges - origin)
+    with np.errstate(over="ignore"):
+        distance = np.minimum(np.abs(edges - origin), np.finfo(np.float64).max)
     distance = distance[distance > 0]
     high = (np.array([distance.min(), distance.max()]) if distance.size else np.ones(2)).view(np.int64) >> 32
     shift = 20 - _MANTISSA_BITS

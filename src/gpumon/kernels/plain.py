@@ -128,7 +128,8 @@ def comoments(
         there = (~np.isnan(x)).astype(np.float64)
         x = np.nan_to_num(x, nan=0.0)
         n[i] = there @ there.T
-        s[i], q[i], g[i] = x @ there.T, (x * x) @ there.T, x @ x.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            s[i], q[i], g[i] = x @ there.T, (x * x) @ there.T, x @ x.T
     return n, s, q, g
 
 

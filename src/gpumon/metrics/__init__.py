@@ -27,12 +27,18 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
         return CATALOGUE
     if isinstance(metrics, str):
         metrics = metrics.split(",")
+    try:
+        metrics = list(metrics)
+    except TypeError as error:
+        raise OptionError(f"metrics must be names, ids or records, not {metrics!r}") from error
+    if not metrics:
+        raise OptionError("no metric is asked for: leave metrics out for all of them")
     found: list[Metric] = []
     for wanted in metrics:
         if isinstance(wanted, Metric):
             matches = [wanted]
         else:
-            matches = [metric for metric in CATALOGUE if wanted.strip() in {metric.name, metric.id}]
+            matches = [metric for metric in CATALOGUE if str(wanted).strip() in {metric.name, metric.id}]
         if not matches:
             from difflib import get_close_matches
 

@@ -52,6 +52,9 @@ class Measured:
         self.noise = noise
 
 
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # of numbers near the largest float: their results are inf or NaN
 def measure(
     reference: Profile,
     current: Profile,

@@ -81,7 +81,7 @@ class Numeric(State):
     @classmethod
     def on(cls, edges: NDArray[np.float64]) -> Numeric:
         """Nothing counted yet, on these edges."""
-        if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
+        if not (np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all()):
             raise ProfileError("edges must be finite and increasing")
         return cls(
             edges,

@@ -44,7 +44,8 @@ def rule(merge: Any, empty: Any) -> Mapping[str, Any]:
 
 
 def _add(left: Any, right: Any) -> Any:
-    return np.asarray(left + right)  # of arrays without axes NumPy makes plain numbers
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(left + right)  # of arrays without axes NumPy makes plain numbers
 
 
 SUM = rule(_add, np.zeros_like)

@@ -43,7 +43,7 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
     from rich.text import Text
 
     mark, style = MARKS[report.status]
-    console.print(Text(f"{mark} {views.sentence(report)}", style=style))
+    console.print(Text(f"{mark} {_printable(views.sentence(report))}", style=style))
     counts = views.summary(report)
     console.print(
         Text(
@@ -115,7 +115,7 @@ def show_profile(profile: Profile, console: Console) -> None:
     whole = profile.with_totals()
     rows = measure(whole, whole, chosen(names)).results.where(window=None, segment=None)
     values = {(row.column, row.metric): row.value for row in rows}
-    console.print(Text(repr(profile), style="bold"))
+    console.print(Text(_printable(repr(profile)), style="bold"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("column", "kind", "role", *names):
         table.add_column(heading, justify="left" if heading in {"column", "kind", "role"} else "right")
@@ -136,17 +136,20 @@ def show_document(path: str, console: Console) -> str:
 
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-        status, sentence = document["status"], document["sentence"]
-        columns = [(item["column"], item["status"]) for item in document["columns"]]
+        if document["gpumon"] != "report":
+            raise ValueError  # noqa: TRY301
+        status, sentence = document["status"], str(document["sentence"])
+        columns = [
+            (str(item["column"]), item["status"], MARKS[item["status"]]) for item in document["columns"]
+        ]
         mark, style = MARKS[status]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a report of gpumon: write one with gpumon scan --json") from error
     console.print(Text(f"{mark} {_printable(sentence)}", style=style))
-    for label, verdict in columns:
+    for label, verdict, (mark, style) in columns:
         if verdict != "ok":
-            mark, style = MARKS[verdict]
             console.print(Text(f"  {mark} {_printable(label)}: {verdict.replace('_', ' ')}", style=style))
     return str(status)
 

@@ -158,6 +158,7 @@ def _metric(row: Result) -> list[Any]:
     return [name, row.value, row.lower, row.upper, row.unit, *numbers, row.status, method]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _numeric(reference: Numeric, current: Numeric, *, smooth: bool) -> dict[str, Any]:
     """Histogram on equal widths over the central range, both distribution functions, and if asked for the densities."""
     low, high = _central_range(reference, current)
@@ -284,6 +285,7 @@ def _middle(limits: list[float]) -> float:
     return float(np.nanmedian(limits)) if not np.isnan(limits).all() else math.nan
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _correlations(report: Report) -> dict[str, Any] | None:
     sides = [
         profile.plan.get(("", "pearson")) and profile.state("", "pearson")

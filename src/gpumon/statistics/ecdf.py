@@ -242,6 +242,7 @@ def _between(left: Floats, right: Floats, weight: Floats) -> Floats:
     with np.errstate(invalid="ignore", over="ignore"):
         step = right - left
         inner = np.where(weight < 0.5, left + step * weight, right - step * (1.0 - weight))
+        inner = np.where(np.isfinite(step), inner, left * (1.0 - weight) + right * weight)
         outer = np.where(weight > 0, left + right, left)
         return np.where(np.isfinite(left) & np.isfinite(right), inner, outer)
 

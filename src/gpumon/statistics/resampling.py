@@ -122,7 +122,7 @@ class Noise:
         """Shape and scale of the gamma of the draws to the power; scale 0 where they do not vary."""
         squares = self.draws**self.power
         mean, variance = squares.mean(axis=-1), squares.var(axis=-1)
-        varied = self.draws[..., 0] < self.draws[..., -1]
+        varied = variance > 0
         shape = mean**2 / np.where(varied, variance, 1.0)
         return np.where(varied, shape, 1.0), np.where(varied, variance / np.where(varied, mean, 1.0), 0.0)
 

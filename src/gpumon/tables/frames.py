@@ -74,6 +74,8 @@ def _is(source: Any, module: str, kind: str) -> bool:
 
 
 def _from_path(path: str, name: str | None) -> Table:
+    if not path.strip():
+        raise InputError("the path of a table is empty: give a file, a folder, a glob or a URL")
     kind, files = find(path)
     name = name or path
     if kind == "Parquet":
@@ -114,7 +116,7 @@ def _from_arrow(source: Any, name: str) -> pa.Table:
 
 
 def _from_dict(source: Mapping[Any, Any], name: str) -> pa.Table:
-    names = [str(column) for column in source]
+    names = [_name(column, name) for column in source]
     refuse_doubles(names, name)
     arrays = [_array(values, column, name) for column, values in zip(names, source.values(), strict=True)]
     if len({len(array) for array in arrays}) > 1:
@@ -125,11 +127,20 @@ def _from_dict(source: Mapping[Any, Any], name: str) -> pa.Table:
 
 def _from_pandas(source: pd.DataFrame, name: str) -> pa.Table:
     """The columns; the index is not one. Numbers are not copied, so NaN stays NaN."""
-    names = [str(column) for column in source.columns]
+    names = [_name(column, name) for column in source.columns]
     refuse_doubles(names, name)
     return pa.Table.from_arrays(
         [_array(source.iloc[:, i], column, name) for i, column in enumerate(names)], names
     )
+
+
+def _name(column: Any, table: str) -> str:
+    try:
+        return str(column).encode().decode()
+    except UnicodeEncodeError as error:
+        raise SchemaError(
+            f"{table}: the name {str(column)!r} is no Unicode text; rename the column"
+        ) from error
 
 
 def _array(values: Any, column: str, name: str) -> pa.Array | pa.ChunkedArray:

@@ -41,7 +41,7 @@ class Thresholds:
     def of(cls, wanted: Any, budget: float | None, metrics: tuple[Metric, ...]) -> Thresholds:
         """From what a user passes: a name, {metric: alert} or {metric: (warn, alert)}, or None for the default."""
         budget = BUDGET if budget is None else budget
-        if not 0 < budget < 1:
+        if not (isinstance(budget, int | float) and 0 < budget < 1):
             raise OptionError(
                 f"budget {budget} must be between 0 and 1: 0.001 is one false alert in 1,000 column-scans"
             )
@@ -65,9 +65,11 @@ class Thresholds:
             try:
                 warn, alert = value if isinstance(value, tuple | list) else (value, value)
                 given[name] = (float(warn), float(alert))
+                if not given[name][0] <= given[name][1]:  # NaN neither
+                    raise ValueError  # noqa: TRY301
             except (TypeError, ValueError) as error:
                 raise OptionError(
-                    f"the threshold of {name!r} is {value!r}: give a number or a pair (warn, alert)"
+                    f"the threshold of {name!r} is {value!r}: give a number or a pair (warn, alert), warn not above alert"
                 ) from error
         return cls("calibrated", budget, given)
 
