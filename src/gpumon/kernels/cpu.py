@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 
 from gpumon.kernels import REGISTERS, NumericCounts
-from gpumon.kernels.lookup import PIECES, STRIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +22,6 @@ NAME = "cpu"
 
 BLOCK = 2048  # values: 16 kB of float64
 ROWS = 1024  # of a block of columns for co-moments
-TOP = np.float64(PIECES - 1)
-HALF = np.int32(PIECES // 2)
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 reordered = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
@@ -34,7 +31,7 @@ def numeric(
     values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64], guide: Guide
 ) -> NumericCounts:
     """Count one numeric column; see :class:`gpumon.kernels.Kernels`."""
-    slices, cells = offsets.size - 1, guide.limits.size - STRIDE - 1 + 3
+    slices, cells = offsets.size - 1, guide.limits.size - guide.stride - 1 + 3
     out = NumericCounts(
         np.zeros((slices, cells), np.int64),
         np.zeros((slices, 3)),
@@ -128,7 +125,9 @@ def _words(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _numbers(guide: Guide) -> tuple[Any, ...]:
-    return guide.limits, guide.first, guide.linear, guide.origin, guide.scale, guide.shift, guide.base
+    """What compiled code needs. Sizes travel with the tables: a constant of another module would stay in the cache."""
+    numbers = guide.linear, guide.origin, guide.scale, guide.shift, guide.base, guide.stride
+    return guide.limits, guide.first, *numbers
 
 
 @compiled
@@ -143,6 +142,7 @@ def _numeric(
     scale,
     shift,
     base,
+    stride,
     counts,
     moments,
     extremes,
@@ -159,8 +159,8 @@ def _numeric(
                 block = held[: block.size]
                 counts[s, -1] += nulls
                 counts[s, -2] -= nulls
-            _pieces(block, linear, origin, scale, shift, base, shifted, pieces)
-            _count(block, pieces, limits, first, counts[s])
+            _pieces(block, first.size - 1, linear, origin, scale, shift, base, shifted, pieces)
+            _count(block, pieces, limits, first, stride, counts[s])
             _moments(block, moments[s])
             _extremes(block, extremes[s])
             _register_values(block, registers[s])
@@ -177,28 +177,29 @@ def _fill(block, valid, held):
 
 
 @compiled
-def _pieces(block, linear, origin, scale, shift, base, shifted, pieces):
+def _pieces(block, size, linear, origin, scale, shift, base, shifted, pieces):
     """The piece of the grid of every value; must stay monotone, so no reordering of the arithmetic."""
     n = block.size
+    top, half = np.float64(size - 1), np.int32(size // 2)
     for i in range(n):
         shifted[i] = np.float64(block[i]) - origin + 0.0
     if linear:
         for i in range(n):
             piece = shifted[i] * scale
             piece = piece if piece > 0.0 else 0.0  # NaN too
-            piece = piece if piece < TOP else TOP
+            piece = piece if piece < top else top
             pieces[i] = np.int32(piece)
     else:
         bits = shifted.view(np.int64)
         for i in range(n):
             high = np.int32((bits[i] >> 32) & 0x7FFFFFFF)
             step = np.int32(np.int32(high >> np.int32(shift)) - np.int32(base))
-            step = min(max(step, np.int32(0)), np.int32(HALF - 1))
-            pieces[i] = np.int32(HALF + step) if bits[i] >= 0 else np.int32(HALF - 1 - step)
+            step = min(max(step, np.int32(0)), np.int32(half - 1))
+            pieces[i] = np.int32(half + step) if bits[i] >= 0 else np.int32(half - 1 - step)
 
 
 @compiled
-def _cell(value, piece, limits, first):
+def _cell(value, piece, limits, first, stride):
     """The number of limits that are not above the value; for NaN, the cell after +inf's.
 
     Two steps without a branch serve nearly every value (a processor cannot guess them: on data that is 70 % zeros
@@ -208,17 +209,17 @@ def _cell(value, piece, limits, first):
     cell += 1 if limits[cell] <= value else 0
     cell += 1 if limits[cell] <= value else 0
     if limits[cell] <= value:
-        while limits[cell + STRIDE - 1] <= value:
-            cell += STRIDE
+        while limits[cell + stride - 1] <= value:
+            cell += stride
         while limits[cell] <= value:
             cell += 1
-    return cell if value == value else limits.size - STRIDE - 1 + 1
+    return cell if value == value else limits.size - stride - 1 + 1
 
 
 @compiled
-def _count(block, pieces, limits, first, counts):
+def _count(block, pieces, limits, first, stride, counts):
     for i in range(block.size):
-        counts[_cell(np.float64(block[i]), pieces[i], limits, first)] += 1
+        counts[_cell(np.float64(block[i]), pieces[i], limits, first, stride)] += 1
 
 
 @reordered
@@ -487,15 +488,17 @@ def _distinct(hashes, offsets, registers):
 
 
 @compiled
-def _scores(values, valid, limits, first, linear, origin, scale, shift, base, table, out):
+def _scores(values, valid, limits, first, linear, origin, scale, shift, base, stride, table, out):
     shifted = np.empty(BLOCK)
     pieces = np.empty(BLOCK, np.int32)
     for start in range(0, values.size, BLOCK):
         block = values[start : start + BLOCK]
-        _pieces(block, linear, origin, scale, shift, base, shifted, pieces)
+        _pieces(block, first.size - 1, linear, origin, scale, shift, base, shifted, pieces)
         for i in range(block.size):
             value = np.float64(block[i])
-            out[start + i] = table[_cell(value, pieces[i], limits, first)] if value == value else np.nan
+            out[start + i] = (
+                table[_cell(value, pieces[i], limits, first, stride)] if value == value else np.nan
+            )
         if valid.size:
             for i in range(start, start + block.size):
                 out[i] = out[i] if valid[i] else np.nan

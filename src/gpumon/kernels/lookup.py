@@ -32,7 +32,7 @@ __all__ = [
     "pieces_of",
 ]
 
-PIECES = 65_536
+PIECES = 32_768
 """Pieces of a grid: two bytes each, so a table stays in a core's second-level cache."""
 
 STRIDE = 16
@@ -59,6 +59,7 @@ class Guide:
     scale: float
     shift: int
     base: int
+    stride: int = STRIDE
 
 
 def limits(edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gpumon.profiles.categorical import Categorical
-from gpumon.profiles.numeric import Numeric, Sorted
+from gpumon.profiles.numeric import REGISTERS, Numeric, Sorted
 from gpumon.profiles.profile import Key
 from gpumon.profiles.times import Times
 from gpumon.schema import Column, Kind, Role
@@ -104,7 +104,7 @@ def blocks(
     alike: dict[tuple[object, ...], list[Unit]] = {}
     for unit in units(reference):
         state = reference.plan[unit.column.name, unit.aspect]
-        cells = 2 ** int(state.counts.size).bit_length() if isinstance(state, Numeric | Categorical) else 0
+        cells = 2 ** int(state.counts.size).bit_length() if isinstance(state, Numeric) else REGISTERS
         alike.setdefault((type(state), unit.aspect, unit.kinds, unit.comparable, cells), []).append(unit)
     for (*_, cells), group in alike.items():
         most = max(1, BLOCK_CELLS // max(1, int(cells) * len(slices)))  # type: ignore[call-overload]

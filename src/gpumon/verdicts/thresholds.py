@@ -38,7 +38,7 @@ class Thresholds:
     given: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, wanted: Any, budget: float | None, metrics: tuple[Metric, ...]) -> Thresholds:
+    def of(cls, wanted: Any, budget: Any, metrics: tuple[Metric, ...]) -> Thresholds:
         """From what a user passes: a name, {metric: alert} or {metric: (warn, alert)}, or None for the default."""
         budget = BUDGET if budget is None else budget
         if not (isinstance(budget, int | float) and 0 < budget < 1):
