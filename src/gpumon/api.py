@@ -199,7 +199,8 @@ def _profile(
     ignored = {*slicing.columns, *roles.get("ignore", ())}
     notes: list[str] = []
     if like is None:
-        if table.nbytes() is not None and (table.nbytes() or 0) <= IN_MEMORY:
+        size = table.nbytes()
+        if size is not None and size <= IN_MEMORY:
             table = table.load(_wanted(columns, slicing))
         sample = table.sample(_wanted(columns, slicing))
         schema = infer(

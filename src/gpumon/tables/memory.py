@@ -41,7 +41,7 @@ class Frame(Table):
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
         """How many bytes ``columns`` take."""
-        return int(self._table.select(self.chosen(columns).names).nbytes)
+        return int(self._table.select(self.chosen(columns).names).get_total_buffer_size())
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Rows]:
         """Slices of 262,144 rows."""
@@ -68,7 +68,7 @@ class Rows:
     @property
     def nbytes(self) -> int:
         """How many bytes the rows take."""
-        return int(self.table.nbytes)
+        return int(self.table.get_total_buffer_size())
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order, without a copy where a column has its canonical type already."""
