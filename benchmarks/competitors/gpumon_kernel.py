@@ -23,11 +23,14 @@ def prepare(_folder):
 
 
 def kernel_speed(prepared):
-    from gpumon.kernels import select
+    from gpumon.kernels import NumericColumn, NumericCounts, select
     from gpumon.kernels.lookup import guide
 
     values, edges = prepared
-    return select("cpu").numeric(values, None, np.array([0, values.size]), guide(edges))
+    into = NumericCounts.zeros(1, edges.size)
+    column = NumericColumn(values, None, guide(edges), into)
+    select("cpu").numeric([column], np.array([0, values.size]), np.array([0]))
+    return into
 
 
 def warm(prepared):

@@ -109,7 +109,7 @@ def test_two_runs_are_identical_bit_for_bit(rows, tmp_path):
 
 
 def test_a_failing_batch_is_heard_and_nothing_hangs(rows):
-    def broken(batch):
+    def broken(batches, progress):
         raise ZeroDivisionError
 
     broken.like = gpumon.profile(rows).empty()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gpumon.errors import BackendError, OptionError
-from gpumon.kernels import select
+from gpumon.kernels import NumericColumn, NumericCounts, select
 from gpumon.kernels.lookup import PIECES, cells_of, dictionary, guide, limits, pieces_of
 
 BACKENDS = ("cpu", "plain")
@@ -28,6 +28,16 @@ edge_arrays = st.lists(finite, min_size=2, max_size=40, unique_by=lambda x: x + 
 @pytest.fixture(params=BACKENDS)
 def kernels(request):
     return select(request.param)
+
+
+def counted(kernels, values, valid, offsets, edges, *, into=None, places=None):
+    """One column, counted by slice."""
+    into = NumericCounts.zeros(offsets.size - 1, edges.size) if into is None else into
+    places = np.arange(offsets.size - 1) if places is None else places
+    (cells,) = kernels.numeric(
+        [NumericColumn(values, valid, guide(edges), into)], offsets, places, cells=True
+    )
+    return into, cells
 
 
 def split(rows: int, parts: list[int]) -> np.ndarray:
@@ -63,7 +73,10 @@ def test_all_backends_count_a_numeric_column_alike(edges, values, parts, dtype, 
         values = values.astype(dtype)
     valid = np.random.default_rng(0).random(values.size) < 0.8 if nulls else None
     offsets = split(values.size, parts)
-    fast, plain = (select(name).numeric(values, valid, offsets, guide(edges)) for name in BACKENDS)
+    (fast, cells), (plain, plain_cells) = (
+        counted(select(name), values, valid, offsets, edges) for name in BACKENDS
+    )
+    assert (cells == plain_cells).all()
     assert (fast.counts == plain.counts).all()
     assert (fast.registers == plain.registers).all()
     assert (fast.extremes == plain.extremes).all()
@@ -99,7 +112,8 @@ def test_a_large_column_is_counted_as_binary_search_counts_it(kernels, shape):
     edges = np.unique(
         np.concatenate((np.quantile(x, np.linspace(0, 1, 1024)), [x[0], np.nextafter(x[0], np.inf)]))
     )
-    got = kernels.numeric(x, None, np.array([0, x.size]), guide(edges))
+    got, cells = counted(kernels, x, None, np.array([0, x.size]), edges)
+    assert (cells == cells_of(x, edges)).all()
     assert (got.counts[0] == np.bincount(cells_of(x, edges), minlength=edges.size + 5)).all()
     assert got.moments[0, 1] == pytest.approx(x.mean(), rel=1e-12, abs=1e-12 * x.std())
     assert got.moments[0, 2] == pytest.approx(((x - x.mean()) ** 2).sum(), rel=1e-11, abs=1e-18)
@@ -109,8 +123,8 @@ def test_a_large_column_is_counted_as_binary_search_counts_it(kernels, shape):
 def test_integers_and_floats_of_the_same_value_leave_the_same_counts(kernels):
     integers = np.array([-3, 0, 5, 7], np.int16)
     edges = np.array([0.0, 5.0, 6.0])
-    first = kernels.numeric(integers, None, np.array([0, 4]), guide(edges))
-    second = kernels.numeric(integers.astype(np.float32), None, np.array([0, 4]), guide(edges))
+    first, _ = counted(kernels, integers, None, np.array([0, 4]), edges)
+    second, _ = counted(kernels, integers.astype(np.float32), None, np.array([0, 4]), edges)
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
 
 
@@ -160,40 +174,70 @@ def test_distinct_registers_agree_and_do_not_depend_on_order_or_repeats(kernels)
     assert (once == select("plain").distinct(hashes, np.array([0, hashes.size]))).all()
 
 
-def test_scores_read_the_table_at_each_cell(kernels):
-    edges = np.array([0.0, 1.0, 2.0])
-    x = np.array([-np.inf, -1.0, 0.0, 1.5, 2.0, np.inf, np.nan, 0.5])
-    valid = np.array([True] * 7 + [False])
-    out = np.empty(8)
-    kernels.scores(x, valid, guide(edges), np.arange(8.0), out)
-    assert np.array_equal(out, [0, 1, 2, 3, 4, 5, np.nan, np.nan], equal_nan=True)
+def test_batches_add_up_at_their_slices_places(kernels):
+    rng = np.random.default_rng(2)
+    edges = np.quantile(rng.normal(size=5000), np.linspace(0, 1, 300))
+    into = NumericCounts.zeros(3, edges.size)
+    values = rng.normal(size=(6, 7000))
+    for batch in values:
+        counted(kernels, batch, None, np.array([0, 3000, 7000]), edges, into=into, places=np.array([2, 0]))
+    for place, rows in ((2, values[:, :3000].ravel()), (0, values[:, 3000:].ravel())):
+        whole, _ = counted(select("plain"), rows, None, np.array([0, rows.size]), edges)
+        assert (into.counts[place] == whole.counts[0]).all()
+        assert (into.registers[place] == whole.registers[0]).all()
+        assert (into.extremes[place] == whole.extremes[0]).all()
+        assert into.moments[place] == pytest.approx(whole.moments[0], rel=1e-11)
+    assert not into.counts[1].any()
 
 
-def test_standardised_values_are_missing_where_they_are_no_finite_numbers(kernels):
-    out = np.empty(5)
-    valid = np.array([True, True, True, True, False])
-    kernels.standardised(np.array([5, 3, np.inf, np.nan, 1.0]), valid, 3.0, 2.0, out)
-    assert np.array_equal(out, [1.0, 0.0, np.nan, np.nan, np.nan], equal_nan=True)
-
-
-@pytest.mark.parametrize("missing", [False, True])
-def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(3, 20_000))
-    if missing:
-        x[0, ::7] = np.nan
-        x[2, ::11] = np.nan
-    offsets = np.array([0, 5000, 20_000])
-    n, s, q, g = kernels.comoments(x, offsets)
-    for part in range(2):
+def oracle(x, offsets):
+    """Sums over the rows where both of a pair are there, one pair at a time: (slices, k, k) each."""
+    k = len(x)
+    found = np.zeros((4, offsets.size - 1, k, k))
+    for part in range(offsets.size - 1):
         rows = x[:, offsets[part] : offsets[part + 1]]
-        for i in range(3):
-            for j in range(3):
+        for i in range(k):
+            for j in range(k):
                 both = ~np.isnan(rows[i]) & ~np.isnan(rows[j])
-                assert n[part, i, j] == both.sum()
-                assert s[part, i, j] == pytest.approx(rows[i][both].sum(), rel=1e-9)
-                assert q[part, i, j] == pytest.approx((rows[i][both] ** 2).sum())
-                assert g[part, i, j] == pytest.approx((rows[i][both] * rows[j][both]).sum(), rel=1e-9)
+                a, b = rows[i][both], rows[j][both]
+                found[:, part, i, j] = both.sum(), a.sum(), (a**2).sum(), (a * b).sum()
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("k", [3, 6])
+def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing, dtype, k):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(k, 40_000)).astype(dtype)
+    valid = rng.random((k, 40_000)) < 0.9
+    if missing:
+        values[0, ::7] = np.nan
+        values[1, ::13] = np.inf
+    centre, scale = rng.normal(size=k), rng.uniform(0.5, 2, k)
+    offsets = np.array([0, 5000, 5000, 39_000, 40_000])
+    columns = [
+        (x, there if missing and i % 2 else None)
+        for i, (x, there) in enumerate(zip(values, valid, strict=True))
+    ]
+    got = kernels.comoments(columns, centre, scale, offsets)
+    x = np.where(np.isfinite(values), (values.astype(np.float64) - centre[:, None]) / scale[:, None], np.nan)
+    if missing:
+        x[1::2][~valid[1::2]] = np.nan
+    for sums, expected in zip(got, oracle(x, offsets), strict=True):
+        assert sums == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_rank_comoments_read_the_tables_at_the_cells(kernels):
+    rng = np.random.default_rng(0)
+    tables = rng.uniform(-0.5, 0.5, (3, 20))
+    tables[:, 18:] = np.nan
+    cells = [rng.integers(0, high, 20_000).astype(np.uint16) for high in (18, 19, 20)]
+    offsets = np.array([0, 7000, 20_000])
+    got = kernels.rank_comoments(cells, tables, offsets)
+    x = np.array([table[cell] for table, cell in zip(tables, cells, strict=True)])
+    for sums, expected in zip(got, oracle(x, offsets), strict=True):
+        assert sums == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 def test_a_backend_that_does_not_answer_is_one_clear_line():

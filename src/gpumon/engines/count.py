@@ -1,8 +1,7 @@
-"""One batch of rows → its profile: the only place where tables, kernels and profiles meet."""
+"""Batches of rows → their profile: the only place where tables, kernels and profiles meet."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -22,6 +21,7 @@ from gpumon.engines.columns import (
     strings,
     validity,
 )
+from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -31,11 +31,12 @@ from gpumon.profiles.times import HOURS, Rows, Times
 from gpumon.tables.columns import indices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from gpumon.kernels import Kernels
+    from gpumon.profiles.profile import Slice
     from gpumon.profiles.state import State
     from gpumon.tables.slices import Slicing
 
@@ -55,28 +56,53 @@ class Counter:
     slicing: Slicing
     kernels: Kernels
 
-    def __call__(self, batch: pa.RecordBatch) -> Profile:
-        """The profile of one batch. Columns of the plan that the batch lacks leave no state."""
+    def __call__(
+        self, batches: Iterable[pa.RecordBatch], progress: Callable[[int], None] = lambda _: None
+    ) -> Profile:
+        """The profile of some batches, counted one after the other; ``progress`` is called with the rows of each.
+
+        Columns of the plan that a batch lacks leave no state.
+        """
+        tally = _Tally(self)
+        for batch in batches:
+            tally.add(batch)
+            progress(batch.num_rows)
+        return tally.profile()
+
+    def sliced(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Slice], NDArray[np.int64]]:
+        """The batch with its rows grouped by slice, the slices, and where each begins and ends (slices + 1,)."""
         numbers, slices = self.slicing.number(batch)
         offsets = np.concatenate(([0], np.cumsum(np.bincount(numbers, minlength=len(slices)))))
         if len(slices) > 1 and (np.diff(numbers) < 0).any():
             batch = batch.take(indices(np.argsort(numbers, kind="stable")))
-        states: dict[Key, State] = {}
-        for (subject, aspect), counted in self._counted(batch, offsets):
-            for (window, segment), state in zip(slices, counted, strict=True):
-                states[Key(window, segment, subject, aspect)] = state
-        return Profile(self.like.schema, self.like.plan, states)
+        return batch, slices, offsets
 
-    def _counted(
-        self, batch: pa.RecordBatch, offsets: NDArray[np.int64]
+    def numeric(
+        self, batch: pa.RecordBatch
+    ) -> Iterator[tuple[tuple[str, str], NDArray[Any], NDArray[np.bool_] | None]]:
+        """The numeric columns of a batch and the lengths of its texts: their keys, values and validity."""
+        for (subject, aspect), state in self.like.plan.items():
+            if isinstance(state, Numeric) and subject in batch.schema.names:
+                array = batch.column(subject)
+                yield (
+                    (subject, aspect),
+                    *numbers(pc.utf8_length(strings(array)) if aspect == "length" else array),
+                )
+
+    def others(
+        self,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
     ) -> Iterator[tuple[tuple[str, str], list[Any]]]:
+        """All other states, a list with one for each slice; ``cells`` are those of the numeric columns' values."""
         yield ("", "rows"), [Rows(np.array(n)) for n in np.diff(offsets)]
         there = set(batch.schema.names)
         for (subject, aspect), state in self.like.plan.items():
             if isinstance(state, Pairs):
                 if not there.isdisjoint(state.columns):
-                    yield (subject, aspect), self._pairs(state, batch, offsets)
-            elif subject in there and not isinstance(state, Rows):  # a column may be called ""
+                    yield (subject, aspect), self._pairs(state, batch, offsets, cells)
+            elif subject in there and not isinstance(state, Numeric | Rows):  # a column may be called ""
                 array = batch.column(subject)
                 yield (subject, aspect), self._column(state, (subject, aspect), array, offsets)
 
@@ -87,10 +113,6 @@ class Counter:
             return _times(array, offsets)
         if isinstance(state, Sorted):
             return _sorted(array, offsets)
-        if isinstance(state, Numeric):
-            values, valid = numbers(pc.utf8_length(strings(array)) if key[1] == "length" else array)
-            counted = self.kernels.numeric(values, valid, offsets, self._guides[key])
-            return [Numeric(state.edges, *parts) for parts in zip(*counted, strict=True)]
         assert isinstance(state, Categorical)
         if key[1] == "pattern":
             return self._classes(state, key, pattern_codes(strings(array)), offsets)
@@ -178,47 +200,44 @@ class Counter:
             for n, rows in zip(counts, np.diff(offsets), strict=True)
         ]
 
-    def _pairs(self, state: Pairs, batch: pa.RecordBatch, offsets: NDArray[np.int64]) -> list[Pairs]:
-        columns = self._scratch((len(state.columns), batch.num_rows))
-        start = 0
-        there = set(batch.schema.names)
-        for i, name in enumerate(state.columns):
-            if name not in there:
-                columns[i] = np.nan
-                start += self._cells(name) if state.tables.size else 0
-                continue
-            values, valid = numbers(batch.column(name))
-            if state.tables.size:
-                table = state.tables[start : start + self._cells(name)]
-                self.kernels.scores(values, valid, self._guides[name, "values"], table, columns[i])
-                start += table.size
-            else:
-                centre, scale = float(state.centre[i]), float(state.scale[i])
-                self.kernels.standardised(values, valid, centre, scale, columns[i])
-        sums = self.kernels.comoments(columns, offsets)
+    def _pairs(
+        self,
+        state: Pairs,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
+    ) -> list[Pairs]:
+        if state.tables.size:
+            tables = self._rank_tables
+            missing = np.full(batch.num_rows, tables.shape[1] - 1, np.uint16)
+            ranked = [cells.get((name, "values"), missing) for name in state.columns]
+            sums = self.kernels.rank_comoments(ranked, tables, offsets)
+        else:
+            nothing = np.full(batch.num_rows, np.nan, np.float32), None
+            there = set(batch.schema.names)
+            columns = [numbers(batch.column(name)) if name in there else nothing for name in state.columns]
+            sums = self.kernels.comoments(columns, state.centre, state.scale, offsets)
         return [
             Pairs(state.columns, state.centre, state.scale, state.tables, *parts)
             for parts in zip(*sums, strict=True)
         ]
 
-    def _scratch(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """Memory that a thread uses again for every batch."""
-        held: NDArray[np.float64] | None = getattr(self._memory, "held", None)
-        if held is None or held.size < shape[0] * shape[1]:
-            held = self._memory.held = np.empty(shape[0] * shape[1])
-        return held[: shape[0] * shape[1]].reshape(shape)
+    @cached_property
+    def _rank_tables(self) -> NDArray[np.float64]:
+        """The mid-rank of each cell of each ranked column, NaN for the missing: (k, most cells)."""
+        state = self.like.plan["", "spearman"]
+        assert isinstance(state, Pairs)
+        sizes = [self.like.plan[name, "values"].counts.size for name in state.columns]  # type: ignore[attr-defined]
+        tables = np.full((len(sizes), max(sizes)), np.nan)
+        for row, size, ranks in zip(
+            tables, sizes, np.split(state.tables, np.cumsum(sizes)[:-1]), strict=True
+        ):
+            row[: size - 2] = ranks[:-2]
+        return tables
 
     @cached_property
-    def _memory(self) -> threading.local:
-        return threading.local()
-
-    def _cells(self, name: str) -> int:
-        state = self.like.plan[name, "values"]
-        assert isinstance(state, Numeric)
-        return state.counts.size
-
-    @cached_property
-    def _guides(self) -> dict[tuple[str, str], Guide]:
+    def guides(self) -> dict[tuple[str, str], Guide]:
+        """The guide table of every numeric column."""
         return {
             key: guide(state.edges) for key, state in self.like.plan.items() if isinstance(state, Numeric)
         }
@@ -241,6 +260,60 @@ class Counter:
             data, ends = packed(state.vocabulary)
             found[key] = dictionary(data, ends, hashes)
         return found
+
+
+class _Tally:
+    """What the batches counted so far left behind. Numeric columns are added up in place, a row for every slice."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+        self.places: dict[Slice, int] = {}
+        self.numeric: dict[tuple[str, str], NumericCounts] = {}
+        self.states: dict[Key, State] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch."""
+        counter = self.counter
+        batch, slices, offsets = counter.sliced(batch)
+        places = np.array([self.places.setdefault(each, len(self.places)) for each in slices], np.int64)
+        columns = {
+            key: NumericColumn(values, valid, counter.guides[key], self._into(key))
+            for key, values, valid in counter.numeric(batch)
+        }
+        ranked = ("", "spearman") in counter.like.plan
+        found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=ranked)
+        cells = dict(zip(columns, found, strict=True)) if ranked else {}
+        for (subject, aspect), counted in counter.others(batch, offsets, cells):
+            for (window, segment), state in zip(slices, counted, strict=True):
+                key = Key(window, segment, subject, aspect)
+                self.states[key] = self.states[key] + state if key in self.states else state
+
+    def _into(self, key: tuple[str, str]) -> NumericCounts:
+        """The sums of a column, with a place for every slice."""
+        held = self.numeric.get(key)
+        if held is None or len(held.counts) < len(self.places):
+            state = self.counter.like.plan[key]
+            assert isinstance(state, Numeric)
+            room = NumericCounts.zeros(
+                len(self.places) if held is None else 2 * len(self.places), state.edges.size
+            )
+            if held is not None:
+                for new, old in zip(room, held, strict=True):
+                    new[: len(old)] = old  # type: ignore[index, arg-type]
+            held = self.numeric[key] = room
+        return held
+
+    def profile(self) -> Profile:
+        """What was counted."""
+        like = self.counter.like
+        states = dict(self.states)
+        for (subject, aspect), held in self.numeric.items():
+            edges = like.plan[subject, aspect].edges  # type: ignore[attr-defined]
+            for (window, segment), place in self.places.items():
+                if held.counts[place].any():
+                    parts = (array[place] for array in held)
+                    states[Key(window, segment, subject, aspect)] = Numeric(edges, *parts)
+        return Profile(like.schema, like.plan, states)
 
 
 def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    import pyarrow as pa
+
     from gpumon.engines.count import Counter
     from gpumon.profiles.profile import Profile
     from gpumon.tables.table import Partition, Table
@@ -43,16 +45,10 @@ def run(
         partitions = table.partitions(columns, threads=True)
 
     def whole(partition: Partition) -> Profile:
-        profile = count.like
-        for batch in partition.batches():
-            profile = profile + count(batch)
-            progress(batch.num_rows)
-        return profile
+        return count(partition.batches(), progress)
 
-    def one(batch: object) -> Profile:
-        profile = count(batch)
-        progress(profile.rows)
-        return profile
+    def one(batch: pa.RecordBatch) -> Profile:
+        return count([batch], progress)
 
     with ThreadPoolExecutor(threads) as pool:
         if len(partitions) >= threads > 1:

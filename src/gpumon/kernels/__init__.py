@@ -9,15 +9,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
+import numpy as np
+
 from gpumon.errors import BackendError, OptionError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gpumon.kernels.lookup import Dictionary, Guide
 
-__all__ = ["BACKENDS", "REGISTERS", "Kernels", "NumericCounts", "cuda_status", "select"]
+__all__ = [
+    "BACKENDS",
+    "REGISTERS",
+    "Comoments",
+    "Kernels",
+    "NumericColumn",
+    "NumericCounts",
+    "cuda_status",
+    "select",
+]
 
 BACKENDS = ("auto", "cpu", "cuda", "plain")
 REGISTERS = 4096
@@ -25,12 +37,40 @@ REGISTERS = 4096
 
 
 class NumericCounts(NamedTuple):
-    """What one column leaves behind, for each slice (first axis)."""
+    """What numeric columns leave behind: arrays that kernels add to, a place (first axis) for every slice."""
 
-    counts: NDArray[np.int64]  # (slices, m + 5): −inf, below, the bins, above, +inf, NaN, null
-    moments: NDArray[np.float64]  # (slices, 3): finite values, their mean, sum of squared deviations
-    extremes: NDArray[np.float64]  # (slices, 2): least and largest that is not NaN
-    registers: NDArray[np.uint8]  # (slices, REGISTERS)
+    counts: NDArray[np.int64]  # (places, m + 5): −inf, below, the bins, above, +inf, NaN, null
+    moments: NDArray[np.float64]  # (places, 3): finite values, their mean, sum of squared deviations
+    extremes: NDArray[np.float64]  # (places, 2): least and largest that is not NaN
+    registers: NDArray[np.uint8]  # (places, REGISTERS)
+
+    @classmethod
+    def zeros(cls, places: int, edges: int) -> NumericCounts:
+        """Nothing counted yet, on so many edges."""
+        return cls(
+            np.zeros((places, edges + 5), np.int64),
+            np.zeros((places, 3)),
+            np.tile(np.array([np.inf, -np.inf]), (places, 1)),
+            np.zeros((places, REGISTERS), np.uint8),
+        )
+
+
+class NumericColumn(NamedTuple):
+    """One numeric column of a batch, and what its rows are added to."""
+
+    values: NDArray[Any]  # (rows,), of any real dtype
+    valid: NDArray[np.bool_] | None  # (rows,), False where null
+    guide: Guide
+    into: NumericCounts
+
+
+class Comoments(NamedTuple):
+    """Sums over the rows where both columns i and j of a pair are there, each (slices, k, k)."""
+
+    n: NDArray[np.int64]  # rows
+    sums: NDArray[np.float64]  # Σ xᵢ
+    squares: NDArray[np.float64]  # Σ xᵢ²
+    products: NDArray[np.float64]  # Σ xᵢ xⱼ
 
 
 class Kernels(Protocol):
@@ -39,9 +79,17 @@ class Kernels(Protocol):
     NAME: str
 
     def numeric(
-        self, values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64], guide: Guide
-    ) -> NumericCounts:
-        """Count one numeric column: ``values`` (rows,) of any real dtype, ``valid`` False where null."""
+        self,
+        columns: Sequence[NumericColumn],
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        *,
+        cells: bool = False,
+    ) -> list[NDArray[np.uint16]]:
+        """Count numeric columns: the rows of slice s are added at ``places[s]`` of each column's ``into``.
+
+        With ``cells``, returns the cell of every value of each column, (rows,): nulls are in that of NaN.
+        """
         ...
 
     def codes(self, codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -62,35 +110,20 @@ class Kernels(Protocol):
         """HyperLogLog registers of each slice's hashes, (slices, REGISTERS)."""
         ...
 
-    def scores(
-        self,
-        values: NDArray[Any],
-        valid: NDArray[np.bool_] | None,
-        guide: Guide,
-        table: NDArray[np.float64],
-        out: NDArray[np.float64],
-    ) -> None:
-        """Write ``table`` at the cell of every value to ``out`` (rows,): with mid-ranks, ranks; NaN where missing."""
-        ...
-
-    def standardised(
-        self,
-        values: NDArray[Any],
-        valid: NDArray[np.bool_] | None,
-        centre: float,
-        scale: float,
-        out: NDArray[np.float64],
-    ) -> None:
-        """Write every value less ``centre`` over ``scale`` to ``out`` (rows,), NaN where missing or infinite."""
-        ...
-
     def comoments(
-        self, columns: NDArray[np.float64], offsets: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """N, S, Q, G of ``columns`` (k, rows), NaN where missing, over the rows where both of a pair are there.
+        self,
+        columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],
+        centre: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+    ) -> Comoments:
+        """Co-moments of the finite values (v − centre) / scale of k columns, given as values and validity."""
+        ...
 
-        Each is (slices, k, k): N[i, j] rows, S[i, j] = Σ xᵢ, Q[i, j] = Σ xᵢ², G[i, j] = Σ xᵢ xⱼ.
-        """
+    def rank_comoments(
+        self, cells: Sequence[NDArray[np.uint16]], tables: NDArray[np.float64], offsets: NDArray[np.int64]
+    ) -> Comoments:
+        """Co-moments of k columns whose values are read off ``tables`` (k, cells), NaN where missing."""
         ...
 
 

@@ -11,35 +11,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from gpumon.kernels import REGISTERS, NumericCounts
+from gpumon.kernels import REGISTERS, Comoments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from gpumon.kernels import NumericColumn
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "cpu"
 
 BLOCK = 2048  # values: 16 kB of float64
-ROWS = 1024  # of a block of columns for co-moments
+ROWS = 512  # of a block of columns for co-moments: of 50 columns 200 kB
+STAGED = 16_384  # rows of all columns that are brought together for them at a time
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 reordered = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
 def numeric(
-    values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64], guide: Guide
-) -> NumericCounts:
-    """Count one numeric column; see :class:`gpumon.kernels.Kernels`."""
-    slices, cells = offsets.size - 1, guide.limits.size - guide.stride - 1 + 3
-    out = NumericCounts(
-        np.zeros((slices, cells), np.int64),
-        np.zeros((slices, 3)),
-        np.tile(np.array([np.inf, -np.inf]), (slices, 1)),
-        np.zeros((slices, REGISTERS), np.uint8),
-    )
-    _numeric(_floats(values), _mask(valid), offsets, *_numbers(guide), *out)
-    return out
+    columns: Sequence[NumericColumn],
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    *,
+    cells: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Count numeric columns; see :class:`gpumon.kernels.Kernels`."""
+    found = []
+    for values, valid, guide, into in columns:
+        cell = np.empty(values.size if cells else 0, np.uint16)
+        _numeric(_floats(values), _mask(valid), offsets, places, *_numbers(guide), *into, cell)
+        found.append(cell)
+    return found if cells else []
 
 
 def _floats(values: NDArray[Any]) -> NDArray[Any]:
@@ -84,36 +89,52 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
     return registers
 
 
-def scores(
-    values: NDArray[Any],
-    valid: NDArray[np.bool_] | None,
-    guide: Guide,
-    table: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> None:
-    """Each value's entry in a table by cell; see :class:`gpumon.kernels.Kernels`."""
-    _scores(_floats(values), _mask(valid), *_numbers(guide), table, out)
-
-
-def standardised(
-    values: NDArray[Any],
-    valid: NDArray[np.bool_] | None,
-    centre: float,
-    scale: float,
-    out: NDArray[np.float64],
-) -> None:
-    """Values less a centre over a scale; see :class:`gpumon.kernels.Kernels`."""
-    _standardised(_floats(values), _mask(valid), centre, 1.0 / scale, out)
-
-
 def comoments(
-    columns: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Co-moments; see :class:`gpumon.kernels.Kernels`."""
-    slices, k = offsets.size - 1, len(columns)
-    n, s, q, g = (np.zeros((slices, k, k)) for _ in range(4))
-    _all_comoments(columns, offsets, n, s, q, g)
-    return n.astype(np.int64), s, q, g
+    columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> Comoments:
+    """Co-moments of standardised columns; see :class:`gpumon.kernels.Kernels`."""
+    k, rows = len(columns), int(offsets[-1])
+    float32 = all(values.dtype == np.float32 for values, _ in columns)
+    staged = np.empty((k, min(STAGED, rows)), np.float32 if float32 else np.float64)
+    sums = _no_sums(k, offsets.size - 1)
+    for start in range(0, rows, STAGED):
+        stop = min(start + STAGED, rows)
+        part = staged[:, : stop - start]
+        for row, (values, valid) in zip(part, columns, strict=True):
+            row[:] = values[start:stop]
+            if valid is not None:
+                row[~valid[start:stop]] = np.nan
+        _comoments_of_values(part, start, centre, 1.0 / scale, offsets, *sums)
+    return _whole(sums)
+
+
+def rank_comoments(
+    cells: Sequence[NDArray[np.uint16]], tables: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> Comoments:
+    """Co-moments of ranks; see :class:`gpumon.kernels.Kernels`."""
+    k, rows = len(cells), int(offsets[-1])
+    staged = np.empty((k, min(STAGED, rows)), np.uint16)
+    sums = _no_sums(k, offsets.size - 1)
+    for start in range(0, rows, STAGED):
+        stop = min(start + STAGED, rows)
+        part = staged[:, : stop - start]
+        for row, cell in zip(part, cells, strict=True):
+            row[:] = cell[start:stop]
+        _comoments_of_cells(part, start, tables, offsets, *sums)
+    return _whole(sums)
+
+
+def _no_sums(k: int, slices: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(np.zeros((slices, k, k)) for _ in range(4))
+
+
+def _whole(sums: tuple[NDArray[np.float64], ...]) -> Comoments:
+    """Of the products only the upper triangle was added up."""
+    n, s, q, g = sums
+    return Comoments(n.astype(np.int64), s, q, np.triu(g) + np.triu(g, 1).swapaxes(-1, -2))
 
 
 def _words(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -126,7 +147,7 @@ def _words(data: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 def _numbers(guide: Guide) -> tuple[Any, ...]:
     """What compiled code needs. Sizes travel with the tables: a constant of another module would stay in the cache."""
-    numbers = guide.linear, guide.origin, guide.scale, guide.shift, guide.base, guide.stride
+    numbers = guide.linear, guide.origin, guide.scale, guide.shift, guide.base, guide.stride, guide.deep
     return guide.limits, guide.first, *numbers
 
 
@@ -135,6 +156,7 @@ def _numeric(
     values,
     valid,
     offsets,
+    places,
     limits,
     first,
     linear,
@@ -143,27 +165,35 @@ def _numeric(
     shift,
     base,
     stride,
+    deep,
     counts,
     moments,
     extremes,
     registers,
+    cells,
 ):
-    shifted = np.empty(BLOCK)
-    pieces = np.empty(BLOCK, np.int32)
+    numbers = np.empty(BLOCK)
+    pieces = np.empty(BLOCK, np.uint16)
+    buffer = np.empty(BLOCK, np.uint16)
+    hashes = np.empty(BLOCK, np.uint64)
     held = np.empty(BLOCK, values.dtype)
     for s in range(offsets.size - 1):
+        place = places[s]
         for start in range(offsets[s], offsets[s + 1], BLOCK):
-            block = values[start : min(start + BLOCK, offsets[s + 1])]
+            stop = min(start + BLOCK, offsets[s + 1])
+            block = values[start:stop]
             if valid.size:
-                nulls = _fill(block, valid[start : start + block.size], held)
+                nulls = _fill(block, valid[start:stop], held)
                 block = held[: block.size]
-                counts[s, -1] += nulls
-                counts[s, -2] -= nulls
-            _pieces(block, first.size - 1, linear, origin, scale, shift, base, shifted, pieces)
-            _count(block, pieces, limits, first, stride, counts[s])
-            _moments(block, moments[s])
-            _extremes(block, extremes[s])
-            _register_values(block, registers[s])
+                counts[place, -1] += nulls
+                counts[place, -2] -= nulls
+            _pieces(block, first.size - 1, linear, origin, scale, shift, base, numbers, pieces)
+            found = cells[start:stop] if cells.size else buffer
+            _cells(block, pieces, limits, first, stride, deep, found)
+            _count(found[: block.size], counts[place])
+            _moments(block, moments[place])
+            _extremes(block, extremes[place])
+            _register_values(block, numbers, hashes, registers[place])
 
 
 @compiled
@@ -188,38 +218,48 @@ def _pieces(block, size, linear, origin, scale, shift, base, shifted, pieces):
             piece = shifted[i] * scale
             piece = piece if piece > 0.0 else 0.0  # NaN too
             piece = piece if piece < top else top
-            pieces[i] = np.int32(piece)
+            pieces[i] = np.uint16(piece)
     else:
         bits = shifted.view(np.int64)
         for i in range(n):
             high = np.int32((bits[i] >> 32) & 0x7FFFFFFF)
             step = np.int32(np.int32(high >> np.int32(shift)) - np.int32(base))
             step = min(max(step, np.int32(0)), np.int32(half - 1))
-            pieces[i] = np.int32(half + step) if bits[i] >= 0 else np.int32(half - 1 - step)
+            pieces[i] = np.uint16(half + step) if bits[i] >= 0 else np.uint16(half - 1 - step)
 
 
 @compiled
-def _cell(value, piece, limits, first, stride):
-    """The number of limits that are not above the value; for NaN, the cell after +inf's.
+def _cells(block, pieces, limits, first, stride, deep, cells):
+    """The number of limits that are not above each value; for NaN, the cell after +inf's.
 
-    Two steps without a branch serve nearly every value (a processor cannot guess them: on data that is 70 % zeros
-    they are three times as fast as a loop); the loops after them are hardly ever entered.
+    Two steps without a branch serve every piece that holds no more than two edges (a processor cannot guess such
+    branches: on data that is 70 % zeros a loop takes three times as long). Unsigned indices need no check for
+    negative ones.
     """
-    cell = np.int64(first[piece])
-    cell += 1 if limits[cell] <= value else 0
-    cell += 1 if limits[cell] <= value else 0
-    if limits[cell] <= value:
-        while limits[cell + stride - 1] <= value:
-            cell += stride
-        while limits[cell] <= value:
-            cell += 1
-    return cell if value == value else limits.size - stride - 1 + 1
+    zero, one, jump = np.uint64(0), np.uint64(1), np.uint64(stride)
+    last = np.uint64(limits.size - stride)
+    for i in range(block.size):
+        value = np.float64(block[i])
+        cell = np.uint64(first[np.uint64(pieces[i])])
+        cell += one if limits[cell] <= value else zero
+        cell += one if limits[cell] <= value else zero
+        cells[i] = np.uint16(cell if value == value else last)
+    if deep:
+        for i in range(block.size):
+            value = np.float64(block[i])
+            cell = np.uint64(cells[i])
+            if limits[cell] <= value:
+                while limits[cell + jump - one] <= value:
+                    cell += jump
+                while limits[cell] <= value:
+                    cell += one
+                cells[i] = np.uint16(cell)
 
 
 @compiled
-def _count(block, pieces, limits, first, stride, counts):
-    for i in range(block.size):
-        counts[_cell(np.float64(block[i]), pieces[i], limits, first, stride)] += 1
+def _count(cells, counts):
+    for i in range(cells.size):
+        counts[np.uint64(cells[i])] += 1
 
 
 @reordered
@@ -320,18 +360,23 @@ def _register(bits, registers):
 
 
 @compiled
-def _register_values(block, registers):
-    """Numbers are hashed as float64, so that 5, 5.0 and np.float32(5) are one value, and −0.0 is 0.0."""
-    canonical = np.empty(BLOCK)
-    hashes = np.empty(BLOCK, np.uint64)
+def _register_values(block, numbers, hashes, registers):
+    """Numbers are hashed as float64, so that 5, 5.0 and np.float32(5) are one value, and −0.0 is 0.0.
+
+    Once every register is raised, few hashes can raise one: those below the limit that the lowest sets.
+    """
     n = block.size
     for i in range(n):
-        canonical[i] = np.float64(block[i]) + 0.0
-    bits = canonical.view(np.uint64)
+        numbers[i] = np.float64(block[i]) + 0.0
+    bits = numbers.view(np.uint64)
     for i in range(n):
         hashes[i] = _mixed(bits[i])
+    low = registers[0]
+    for i in range(registers.size):
+        low = min(low, registers[i])
+    limit = np.uint64(1) << np.uint64(52 - low)
     for i in range(n):
-        if canonical[i] == canonical[i]:
+        if hashes[i] & np.uint64(0xFFFFFFFFFFFFF) < limit and numbers[i] == numbers[i]:
             _register(hashes[i], registers)
 
 
@@ -381,19 +426,42 @@ def _dot_squares(left, right):
 
 
 @compiled
-def _all_comoments(columns, offsets, n, s, q, g):
-    k = columns.shape[0]
+def _comoments_of_values(values, row, centre, factor, offsets, n, s, q, g):
+    """Add ``values`` (k, rows), the rows from number ``row`` on, to the sums of their slices."""
+    k = values.shape[0]
     x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
-    for part in range(offsets.size - 1):
-        for start in range(offsets[part], offsets[part + 1], ROWS):
-            rows = min(ROWS, offsets[part + 1] - start)
-            for i in range(k):
-                for r in range(rows):
-                    x[i, r] = columns[i, start + r]
-            _comoments(x, there, rows, n[part], s[part], q[part], g[part])
+    for part, start, stop in _blocks(row, row + values.shape[1], offsets):
         for i in range(k):
-            for j in range(i):
-                g[part, i, j] = g[part, j, i]
+            for r in range(stop - start):
+                v = (np.float64(values[i, start - row + r]) - centre[i]) * factor[i]
+                x[i, r] = v if abs(v) < np.inf else np.nan
+        _comoments(x, there, stop - start, n[part], s[part], q[part], g[part])
+
+
+@compiled
+def _comoments_of_cells(cells, row, tables, offsets, n, s, q, g):
+    """As above, each value being the entry of its column's table at its cell."""
+    k = cells.shape[0]
+    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
+    for part, start, stop in _blocks(row, row + cells.shape[1], offsets):
+        for i in range(k):
+            table = tables[i]
+            for r in range(stop - start):
+                x[i, r] = table[np.uint64(cells[i, start - row + r])]
+        _comoments(x, there, stop - start, n[part], s[part], q[part], g[part])
+
+
+@compiled
+def _blocks(first, last, offsets):
+    """(slice, start, stop) of the rows first … last − 1, at most ROWS of one slice at a time: (blocks, 3)."""
+    blocks = np.empty((offsets.size + (last - first) // ROWS, 3), np.int64)
+    n = 0
+    for part in range(offsets.size - 1):
+        stop = min(last, offsets[part + 1])
+        for start in range(max(first, offsets[part]), stop, ROWS):
+            blocks[n] = part, start, min(start + ROWS, stop)
+            n += 1
+    return blocks[:n]
 
 
 @compiled
@@ -485,33 +553,6 @@ def _distinct(hashes, offsets, registers):
     for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
             _register(hashes[i], registers[s])
-
-
-@compiled
-def _scores(values, valid, limits, first, linear, origin, scale, shift, base, stride, table, out):
-    shifted = np.empty(BLOCK)
-    pieces = np.empty(BLOCK, np.int32)
-    for start in range(0, values.size, BLOCK):
-        block = values[start : start + BLOCK]
-        _pieces(block, first.size - 1, linear, origin, scale, shift, base, shifted, pieces)
-        for i in range(block.size):
-            value = np.float64(block[i])
-            out[start + i] = (
-                table[_cell(value, pieces[i], limits, first, stride)] if value == value else np.nan
-            )
-        if valid.size:
-            for i in range(start, start + block.size):
-                out[i] = out[i] if valid[i] else np.nan
-
-
-@compiled
-def _standardised(values, valid, centre, factor, out):
-    for i in range(values.size):
-        x = (np.float64(values[i]) - centre) * factor
-        out[i] = x if abs(x) < np.inf else np.nan
-    if valid.size:
-        for i in range(values.size):
-            out[i] = out[i] if valid[i] else np.nan
 
 
 def cache_folder() -> str:

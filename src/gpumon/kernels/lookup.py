@@ -11,6 +11,7 @@ a centre) suits heavy tails. The one with fewer edges a piece is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,11 @@ class Guide:
     shift: int
     base: int
     stride: int = STRIDE
+
+    @cached_property
+    def deep(self) -> bool:
+        """Whether a piece holds more than two edges: then two steps do not always find the cell."""
+        return bool(np.diff(self.first).max() > 2)
 
 
 def limits(edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,47 +6,65 @@ where Numba cannot compile, and it is the text to read first.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpumon.kernels import REGISTERS, NumericCounts
+from gpumon.kernels import REGISTERS, Comoments
 from gpumon.kernels.lookup import STRIDE, cells_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from gpumon.kernels import NumericColumn
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "plain"
 
 
 def numeric(
-    values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64], guide: Guide
-) -> NumericCounts:
-    """Count one numeric column; see :class:`gpumon.kernels.Kernels`."""
-    edges = _edges(guide)
-    slices, cells = offsets.size - 1, edges.size + 5
-    counts = np.zeros((slices, cells), np.int64)
-    moments = np.zeros((slices, 3))
-    extremes = np.tile(np.array([np.inf, -np.inf]), (slices, 1))
-    registers = np.zeros((slices, REGISTERS), np.uint8)
-    for s in range(slices):
-        rows = slice(offsets[s], offsets[s + 1])
-        there = np.ones(rows.stop - rows.start, np.bool_) if valid is None else valid[rows]
-        x = values[rows][there].astype(np.float64) + 0.0  # −0.0 is 0.0
-        counts[s] = np.bincount(cells_of(x, edges), minlength=cells)
-        counts[s, -1] = np.count_nonzero(~there)
-        finite = x[np.isfinite(x)]
-        if finite.size:
-            with np.errstate(over="ignore", invalid="ignore"):
-                mean = finite.mean()
-                moments[s] = finite.size, mean, np.sum((finite - mean) ** 2)
-        x = x[~np.isnan(x)]
-        if x.size:
-            extremes[s] = x.min(), x.max()
-        _raise(registers[s], _mixed(x.view(np.uint64)))
-    return NumericCounts(counts, moments, extremes, registers)
+    columns: Sequence[NumericColumn],
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    *,
+    cells: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Count numeric columns; see :class:`gpumon.kernels.Kernels`."""
+    found = []
+    for values, valid, guide, into in columns:
+        edges = _edges(guide)
+        x = values.astype(np.float64) + 0.0  # −0.0 is 0.0
+        there = np.ones(x.size, np.bool_) if valid is None else valid
+        x[~there] = np.nan
+        cell = cells_of(x, edges)
+        if cells:
+            found.append(cell.astype(np.uint16))
+        cell[~there] = edges.size + 4
+        for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+            into.counts[place] += np.bincount(cell[start:stop], minlength=edges.size + 5)
+            part = x[start:stop]
+            _add_moments(into.moments[place], part[np.isfinite(part)])
+            part = part[~np.isnan(part)]
+            least, largest = into.extremes[place]
+            into.extremes[place] = part.min(initial=least), part.max(initial=largest)
+            _raise(into.registers[place], _mixed(part.view(np.uint64)))
+    return found
+
+
+def _add_moments(moments: NDArray[np.float64], finite: NDArray[np.float64]) -> None:
+    """Two passes over the values, then Chan's merge."""
+    before, mean, m2 = moments
+    n = finite.size
+    if n:
+        with np.errstate(over="ignore", invalid="ignore"):
+            own = finite.mean()
+            delta = own - mean if before else 0.0
+            moments[1] = mean + delta * (n / (before + n)) if before else own
+            moments[2] = m2 + np.sum((finite - own) ** 2) + delta * delta * (before * n / (before + n))
+        moments[0] = before + n
 
 
 def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -90,36 +108,29 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
     return registers
 
 
-def scores(
-    values: NDArray[Any],
-    valid: NDArray[np.bool_] | None,
-    guide: Guide,
-    table: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> None:
-    """Each value's entry in a table by cell; see :class:`gpumon.kernels.Kernels`."""
-    x = values.astype(np.float64)
-    missing = np.isnan(x) if valid is None else np.isnan(x) | ~valid
-    out[:] = np.where(missing, np.nan, table[np.where(missing, 0, cells_of(x, _edges(guide)))])
-
-
-def standardised(
-    values: NDArray[Any],
-    valid: NDArray[np.bool_] | None,
-    centre: float,
-    scale: float,
-    out: NDArray[np.float64],
-) -> None:
-    """Values less a centre over a scale; see :class:`gpumon.kernels.Kernels`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = (values.astype(np.float64) - centre) * (1.0 / scale)
-    out[:] = np.where(np.isfinite(x) if valid is None else np.isfinite(x) & valid, x, np.nan)
-
-
 def comoments(
-    columns: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Co-moments; see :class:`gpumon.kernels.Kernels`."""
+    columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> Comoments:
+    """Co-moments of standardised columns; see :class:`gpumon.kernels.Kernels`."""
+    x = np.empty((len(columns), int(offsets[-1])))
+    for i, (values, valid) in enumerate(columns):
+        with np.errstate(over="ignore", invalid="ignore"):
+            x[i] = (values.astype(np.float64) - centre[i]) * (1.0 / scale[i])
+        x[i, ~np.isfinite(x[i]) if valid is None else ~(np.isfinite(x[i]) & valid)] = np.nan
+    return _comoments(x, offsets)
+
+
+def rank_comoments(
+    cells: Sequence[NDArray[np.uint16]], tables: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> Comoments:
+    """Co-moments of ranks; see :class:`gpumon.kernels.Kernels`."""
+    return _comoments(np.array([table[cell] for table, cell in zip(tables, cells, strict=True)]), offsets)
+
+
+def _comoments(columns: NDArray[np.float64], offsets: NDArray[np.int64]) -> Comoments:
     slices, k = offsets.size - 1, len(columns)
     n = np.zeros((slices, k, k), np.int64)
     s, q, g = (np.zeros((slices, k, k)) for _ in range(3))
@@ -130,7 +141,7 @@ def comoments(
         n[i] = there @ there.T
         with np.errstate(over="ignore", invalid="ignore"):
             s[i], q[i], g[i] = x @ there.T, (x * x) @ there.T, x @ x.T
-    return n, s, q, g
+    return Comoments(n, s, q, g)
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

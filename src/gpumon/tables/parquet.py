@@ -34,7 +34,11 @@ __all__ = ["ParquetTable", "Piece", "RowGroups"]
 
 PARTITION_ROWS = 1_048_576
 PARTITION_BYTES = 256 * 2**20
+BATCH_BYTES = 64 * 2**20
+LEAST_BATCH_ROWS = 8_192
 SAMPLE_ROW_GROUPS = 32
+MANY_ROW_GROUPS = 8
+HEAD_ROWS = 65_536  # of a row group that give rows for a sample, if there are many
 SIGNED = {pa.int8(), pa.int16(), pa.int32(), pa.int64()}
 REPEATED = 4  # bytes a row that strings take in a file, at most, if they are few and stand in its dictionary
 PAGE = 65_536  # bytes read ahead of each column: the memory then holds pages, not column chunks
@@ -86,11 +90,22 @@ class ParquetTable(Table):
         return [RowGroups(_merged(group), schema, row_bytes, threads) for group in groups if group]
 
     def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        """At most ``rows`` evenly spaced rows, of 32 evenly spaced row groups if there are more."""
+        """At most ``rows`` evenly spaced rows: of 32 evenly spaced row groups if there are more.
+
+        Of eight row groups or more, each gives rows from its beginning only, so that not all need be decoded.
+        """
         groups = list(self._row_groups())
         some = [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
-        part = RowGroups(_merged(some), self.chosen(columns), 0, threads=True)
-        return sampled(part.batches(), part.schema, rows, part.rows)
+        schema = self.chosen(columns)
+        if len(some) < MANY_ROW_GROUPS:
+            part = RowGroups(_merged(some), schema, 0, threads=True)
+            return sampled(part.batches(), schema, rows, part.rows)
+        heads = (
+            next(RowGroups((piece,), schema, 0, threads=True).batches(HEAD_ROWS))
+            for piece in some
+            if piece.rows
+        )
+        return sampled(heads, schema, rows, sum(min(piece.rows, HEAD_ROWS) for piece in some))
 
     def _row_groups(self) -> Iterator[Piece]:
         for file, footer, sizes in self._files:
@@ -146,7 +161,8 @@ class RowGroups:
         return self.rows * self.row_bytes
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """The rows in order."""
+        """The rows in order, a batch of at most 64 MiB, but never of less than 8,192 rows."""
+        rows = min(rows, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(self.row_bytes, 1)))
         return rebatched((batch for piece in self.pieces for batch in self._decoded(piece, rows)), rows)
 
     def _decoded(self, piece: Piece, rows: int) -> Iterator[pa.RecordBatch]:
