@@ -154,3 +154,28 @@ def test_a_traceback_is_shown_only_if_asked_for(tables):
     assert plain.returncode == 3
     assert "Traceback" not in plain.stderr
     assert "Traceback" in told.stderr
+
+
+def test_a_scan_of_files_imports_neither_pandas_nor_dask(tmp_path):
+    rng = np.random.default_rng(0)
+    when = np.datetime64("2025-01-01", "s") + np.arange(500) * 600
+    table = pa.table(
+        {
+            "x": pa.array(rng.normal(size=500), mask=rng.random(500) < 0.1),
+            "flag": pa.array(rng.random(500) < 0.5),
+            "word": pa.array(rng.choice(["a", "b"], 500)).dictionary_encode(),
+            "note": [f"note {i} about {i % 7}" * 9 for i in range(500)],
+            "when": pa.array(when).cast(pa.timestamp("us", "UTC")),
+            "amount": pa.array(rng.integers(0, 9, 500)).cast(pa.decimal128(30, 2)),
+        }
+    )
+    path = tmp_path / "t.parquet"
+    pq.write_table(table, path)
+    code = (
+        "import sys, gpumon\n"
+        f"report = gpumon.scan({str(path)!r}, {str(path)!r}, timestamp='when', every='1d', by='word')\n"
+        f"report.save({str(tmp_path / 'r.html')!r}), report.save({str(tmp_path / 'r.json')!r})\n"
+        "print(sorted({'pandas', 'dask', 'distributed', 'scipy.stats'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.tables.columns import validity, values_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,6 @@ __all__ = [
     "pattern_codes",
     "string_parts",
     "strings",
-    "validity",
 ]
 
 DAY = 86_400_000_000  # microseconds
@@ -44,19 +45,6 @@ PATTERNS = {
 """Classes of text: the first pattern that matches is the value's class."""
 
 
-def validity(array: pa.Array) -> NDArray[np.bool_] | None:
-    """False where null, None if nothing is null."""
-    if array.null_count == 0:
-        return None
-    bits = array.buffers()[0]
-    if bits is None:  # of type null
-        return np.zeros(len(array), np.bool_)
-    first, last = array.offset // 8, (array.offset + len(array) + 7) // 8
-    packed = np.frombuffer(bits, np.uint8, last - first, first)
-    start = array.offset % 8
-    return np.unpackbits(packed, bitorder="little")[start : start + len(array)].view(np.bool_)
-
-
 def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """The values (rows,) of a numeric column in their own dtype, and its validity."""
     kind = array.type
@@ -68,8 +56,7 @@ def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         array = array.cast(pa.float64())
     elif pa.types.is_float16(kind):
         array = array.cast(pa.float32())
-    values = np.frombuffer(array.buffers()[1] or b"", array.type.to_pandas_dtype())
-    return values[array.offset : array.offset + len(array)], validity(array)
+    return values_of(array), validity(array)
 
 
 def strings(array: pa.Array) -> pa.Array:
@@ -108,7 +95,7 @@ def pattern_codes(array: pa.Array) -> NDArray[np.int32]:
     codes = np.full(len(array), len(PATTERNS) - 1, np.int32)
     for code, pattern in reversed(list(enumerate(PATTERNS.values()))[:-1]):
         matches = pc.match_substring_regex(array, pattern)
-        codes[pc.fill_null(matches, False).to_numpy(zero_copy_only=False)] = code
+        codes[values_of(pc.fill_null(matches, False))] = code
     valid = validity(array)
     if valid is not None:
         codes[~valid] = -1
@@ -125,12 +112,12 @@ def microseconds(array: pa.Array) -> NDArray[np.int64]:
     if not len(array):  # nothing there, of whatever type
         return np.zeros(0, np.int64)
     if pa.types.is_time(kind):
-        return np.asarray(array.cast(pa.time64("us"), safe=False).cast(pa.int64()), np.int64)
+        return values_of(array.cast(pa.time64("us"), safe=False))
     if pa.types.is_date(kind):
-        ticks = np.asarray(array.cast(pa.date32()).cast(pa.int32()), np.int64)
+        ticks = values_of(array.cast(pa.date32())).astype(np.int64)
         factor = DAY
     else:
-        ticks = np.asarray(array.cast(pa.int64()), np.int64)
+        ticks = values_of(array)
         if kind.unit == "ns":
             return ticks // 1_000
         factor = MICROSECONDS[kind.unit]

@@ -19,7 +19,6 @@ from gpumon.engines.columns import (
     pattern_codes,
     string_parts,
     strings,
-    validity,
 )
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
@@ -28,7 +27,7 @@ from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import HOURS, Rows, Times
-from gpumon.tables.columns import indices
+from gpumon.tables.columns import indices, validity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

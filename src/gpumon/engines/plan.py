@@ -19,9 +19,11 @@ from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Profile
 from gpumon.profiles.times import Rows, Times
 from gpumon.schema import Kind, Role
+from gpumon.tables.columns import values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from concurrent.futures import Executor
 
     from numpy.typing import NDArray
 
@@ -50,10 +52,10 @@ def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = 
     with ThreadPoolExecutor() as pool:  # sorting leaves the interpreter's lock
         for found in pool.map(lambda column: _states(column, sample, values), schema):
             states |= found
-    if exact:
-        states |= {(name, "sorted"): Sorted.on() for name in values}
-    if pairs:
-        states |= _pairs(schema, values, states)
+        if exact:
+            states |= {(name, "sorted"): Sorted.on() for name in values}
+        if pairs:
+            states |= _pairs(schema, values, states, pool)
     return Profile(schema, states)
 
 
@@ -107,7 +109,7 @@ def _states(
     array = sample.column(name).combine_chunks() if name in sample.column_names else pa.nulls(0)
     if column.kind is Kind.CATEGORICAL:
         return {(name, "values"): Categorical.on(_vocabulary(array))}
-    lengths = pc.drop_null(pc.utf8_length(strings(array))).to_numpy(zero_copy_only=False)
+    lengths = values_of(pc.drop_null(pc.utf8_length(strings(array))))
     return {
         (name, "values"): Categorical.on(()),
         (name, "length"): Numeric.on(edges_of(lengths.astype(np.float64))),
@@ -136,32 +138,37 @@ def _name(value: bytes | None) -> str | None:
 
 
 def _pairs(
-    schema: Schema, values: Mapping[str, NDArray[np.float64]], states: Mapping[tuple[str, str], State]
+    schema: Schema,
+    values: Mapping[str, NDArray[np.float64]],
+    states: Mapping[tuple[str, str], State],
+    pool: Executor,
 ) -> dict[tuple[str, str], State]:
     names = [c.name for c in schema if c.kind is Kind.NUMERIC and c.role not in {Role.ID, Role.TIMESTAMP}]
     if not 2 <= len(names) <= MOST_CORRELATED:
         return {}
-    centre, scale = np.zeros(len(names)), np.ones(len(names))
-    ranks = []
-    for i, name in enumerate(names):
-        x = values[name]
-        state = states[name, "values"]
-        assert isinstance(state, Numeric)
-        ranks.append(_mid_ranks(np.bincount(cells_of(x, state.edges), minlength=state.counts.size)))
-        x = x[np.isfinite(x)]
-        if x.size:
-            low, centre[i], high = np.quantile(x, (0.05, 0.5, 0.95), method="nearest")
-            spread = high / 2 - low / 2  # halves, as the whole may be beyond the largest float
-            scale[i] = spread if spread > 0 else 1.0
+    centre, scale = np.array([*pool.map(lambda name: _centre_and_scale(values[name]), names)]).T
+    ranks = pool.map(lambda name: _mid_ranks(values[name], states[name, "values"]), names)
     zeros, ones = np.zeros(len(names)), np.ones(len(names))
     return {
-        ("", "pearson"): Pairs.on(names, centre, scale, np.zeros(0)),
-        ("", "spearman"): Pairs.on(names, zeros, ones, np.concatenate(ranks)),
+        ("", "pearson"): Pairs.on(names, centre.copy(), scale.copy(), np.zeros(0)),
+        ("", "spearman"): Pairs.on(names, zeros, ones, np.concatenate([*ranks])),
     }
 
 
-def _mid_ranks(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The median, and half of what lies between the 5 % at either end; 0 and 1 where that says nothing."""
+    x = values[np.isfinite(values)]
+    if not x.size:
+        return 0.0, 1.0
+    low, middle, high = np.quantile(x, (0.05, 0.5, 0.95), method="nearest")
+    spread = high / 2 - low / 2  # halves, as the whole may be beyond the largest float
+    return float(middle), float(spread) if spread > 0 else 1.0
+
+
+def _mid_ranks(values: NDArray[np.float64], state: State) -> NDArray[np.float64]:
     """The middle of each cell's ranks as a share of the rows, less one half; for the missing, 0."""
+    assert isinstance(state, Numeric)
+    counts = np.bincount(cells_of(values, state.edges), minlength=state.counts.size)
     ordered = counts[:-2]
     ranks = (np.cumsum(ordered) - ordered / 2) / max(int(ordered.sum()), 1) - 0.5
     return np.concatenate((ranks, (0.0, 0.0)))

@@ -47,6 +47,8 @@ __all__ = [
     "refuse_doubles",
     "refuse_other_names",
     "skipped",
+    "validity",
+    "values_of",
 ]
 
 WORDS = pa.dictionary(pa.int32(), pa.string())  # a string column that comes with a dictionary
@@ -121,6 +123,41 @@ def indices(rows: NDArray[np.integer[Any]]) -> pa.Int64Array:
     """Row numbers for ``take``, without a copy (and without ``pa.array``, which imports pandas where it is installed)."""
     whole = np.ascontiguousarray(rows, np.int64)
     return pa.Int64Array.from_buffers(pa.int64(), whole.size, [None, pa.py_buffer(whole)])
+
+
+def values_of(array: pa.Array) -> NDArray[Any]:
+    """The values (rows,) of numbers, times or booleans, without a copy where there need be none; of nulls, anything.
+
+    ``to_numpy`` gives the same, but imports pandas where it is installed.
+    """
+    kind = array.type
+    if types.is_boolean(kind):
+        return _bits(array, array.buffers()[1])
+    if types.is_temporal(kind):
+        kind = pa.int32() if kind.bit_width == 32 else pa.int64()
+    data = array.buffers()[1]
+    whole = np.frombuffer(b"" if data is None else data, kind.to_pandas_dtype())
+    return whole[array.offset : array.offset + len(array)]
+
+
+def validity(array: pa.Array) -> NDArray[np.bool_] | None:
+    """False where null, None if nothing is null."""
+    if array.null_count == 0:
+        return None
+    bits = array.buffers()[0]
+    return (
+        np.zeros(len(array), np.bool_) if bits is None else _bits(array, bits)
+    )  # of type null there is none
+
+
+def _bits(array: pa.Array, packed: pa.Buffer) -> NDArray[np.bool_]:
+    """The bits of an array's rows."""
+    if not len(array):
+        return np.zeros(0, np.bool_)
+    first, last = array.offset // 8, (array.offset + len(array) + 7) // 8
+    start = array.offset % 8
+    whole = np.unpackbits(np.frombuffer(packed, np.uint8, last - first, first), bitorder="little")
+    return whole[start : start + len(array)].view(np.bool_)
 
 
 def is_text(arrow: pa.DataType) -> bool:

@@ -19,6 +19,7 @@ from gpumon.tables.columns import (
     refuse_column,
     refuse_doubles,
     skipped,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _is_discrete(values: pa.ChunkedArray) -> bool:
     values = values.cast(canonical_type(values.type), safe=False).drop_null()
     distinct = np.array([])
     for part in (values.slice(0, 2_048), values):  # a few rows tell of most columns that they are not
-        distinct = pc.unique(part).to_numpy(zero_copy_only=False)
+        distinct = values_of(pc.unique(part))
         if part.type in (pa.float32(), pa.float64()):
             distinct = distinct[~np.isnan(distinct)]
         if len(distinct) > 50 or not (np.isfinite(distinct) & (distinct == np.floor(distinct))).all():

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from gpumon.errors import InputError, OptionError, SchemaError
-from gpumon.tables.columns import is_text
+from gpumon.tables.columns import is_text, validity, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ class Slicing:
     def _values(self, column: pa.Array) -> tuple[NDArray[np.int64], list[str]]:
         """Each row's value as a position in a list of texts, and that list."""
         coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
-        codes = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = values_of(coded.indices.fill_null(len(coded.dictionary))).astype(np.int64)
         codes, present = self._compact(codes, len(coded.dictionary) + 1)
         entries = coded.dictionary.cast(pa.string()) if types.is_temporal(column.type) else coded.dictionary
         words = entries.take(pa.array([i if i < len(entries) else None for i in present], pa.int64()))
@@ -195,10 +195,10 @@ def _instants(column: pa.Array, name: str) -> tuple[NDArray[np.datetime64], NDAr
             f"column {name!r} is to cut time into windows, but it holds {column.type}; convert it to timestamps, "
             "seconds since 1970 for instance with pandas.to_datetime(column, unit='s', utc=True)"
         )
-    known = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
+    known = validity(column)
     if 0 < column.null_count < len(column):
         column = column.fill_null(column.drop_null()[0])
-    return column.view(pa.int64()).to_numpy(zero_copy_only=False).view(f"M8[{column.type.unit}]"), known
+    return values_of(column).view(f"M8[{column.type.unit}]"), known
 
 
 def _parsed(column: pa.Array, name: str) -> pa.Array:
