@@ -94,8 +94,7 @@ def pattern_codes(array: pa.Array) -> NDArray[np.int32]:
     """The number of the class in PATTERNS of every string; −1 where null."""
     codes = np.full(len(array), len(PATTERNS) - 1, np.int32)
     for code, pattern in reversed(list(enumerate(PATTERNS.values()))[:-1]):
-        matches = pc.match_substring_regex(array, pattern)
-        codes[values_of(pc.fill_null(matches, False))] = code
+        codes[values_of(pc.match_substring_regex(array, pattern))] = code
     valid = validity(array)
     if valid is not None:
         codes[~valid] = -1

@@ -27,7 +27,7 @@ from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import HOURS, Rows, Times
-from gpumon.tables.columns import indices, validity
+from gpumon.tables.columns import indices, validity, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -116,7 +116,8 @@ class Counter:
         if key[1] == "pattern":
             return self._classes(state, key, pattern_codes(strings(array)), offsets)
         if pa.types.is_boolean(array.type) and state.vocabulary == FLAGS:
-            array = pa.DictionaryArray.from_arrays(array.cast(pa.int32()), pa.array(state.vocabulary))
+            codes, valid = values_of(array).astype(np.int32), validity(array)
+            return self._classes(state, key, codes if valid is None else np.where(valid, codes, -1), offsets)
         if isinstance(array, pa.DictionaryArray):
             return self._dictionary(state, key, array, offsets)
         return self._strings(state, key, strings(array), offsets)

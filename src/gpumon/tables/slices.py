@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import types
 
 from gpumon.errors import InputError, OptionError, SchemaError
-from gpumon.tables.columns import is_text, validity, values_of
+from gpumon.tables.columns import indices, is_text, validity, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,11 +108,15 @@ class Slicing:
     def _values(self, column: pa.Array) -> tuple[NDArray[np.int64], list[str]]:
         """Each row's value as a position in a list of texts, and that list."""
         coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
-        codes = values_of(coded.indices.fill_null(len(coded.dictionary))).astype(np.int64)
+        codes = values_of(coded.indices).astype(np.int64)
+        valid = validity(coded.indices)
+        if valid is not None:
+            codes[~valid] = len(coded.dictionary)
         codes, present = self._compact(codes, len(coded.dictionary) + 1)
         entries = coded.dictionary.cast(pa.string()) if types.is_temporal(column.type) else coded.dictionary
-        words = entries.take(pa.array([i if i < len(entries) else None for i in present], pa.int64()))
-        return codes, [_text(word) for word in words.to_pylist()]
+        known = [i for i in present if i < len(entries)]
+        words = entries.take(indices(np.array(known, np.int64))).to_pylist()
+        return codes, [_text(word) for word in words] + [MISSING] * (len(present) - len(known))
 
     def _compact(
         self, codes: NDArray[np.int64], size: int, few: int = FEW
