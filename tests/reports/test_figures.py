@@ -1,6 +1,7 @@
 """Figures are well-formed, tell what they show, and draw what they are given."""
 
 import xml.etree.ElementTree as ET
+from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -144,4 +145,4 @@ def test_printable_text_hides_nothing_and_can_be_encoded(text: str) -> None:
     shown = figures.printable(text)
     assert shown.isprintable() or any(c.isspace() or ord(c) > 127 for c in shown)
     shown.encode()
-    ET.fromstring(f"<a>{figures.escape(shown)}</a>")
+    ET.fromstring(f"<a>{escape(shown)}</a>")
