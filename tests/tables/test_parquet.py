@@ -324,7 +324,7 @@ def test_sampling_reads_32_of_many_row_groups(tmp_path, monkeypatch):
     whole = pq.ParquetFile.iter_batches
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **k: read.extend(a[2]) or whole(*a, **k))
     sample = open_table(tmp_path).sample(rows=64)
-    assert read == list(range(0, 640, 20))
+    assert sorted(read) == list(range(0, 640, 20))
     assert sample["x"].to_pylist() == sorted([*range(0, 6400, 200), *range(5, 6400, 200)])
 
 

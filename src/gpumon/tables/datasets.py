@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpumon.tables.columns import canonical, canonical_schema, skipped
 from gpumon.tables.paths import reading
-from gpumon.tables.table import BATCH_ROWS, Table, rebatched
+from gpumon.tables.table import BATCH_ROWS, Table, Whole, rebatched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class Scanned(Table):
 
 
 @dataclass(frozen=True)
-class Fragment:
+class Fragment(Whole):
     """A partition of a Dataset."""
 
     name: str

@@ -12,11 +12,11 @@ from pyarrow import csv
 
 from gpumon.errors import InputError
 from gpumon.tables.columns import canonical, canonical_schema, refuse_doubles, refuse_other_names, skipped
-from gpumon.tables.paths import File, opened, reading
+from gpumon.tables.paths import File, Unreadable, opened, reading, refusal
 from gpumon.tables.table import BATCH_ROWS, Table, rebatched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 __all__ = ["CsvTable", "Lines"]
 
@@ -32,18 +32,32 @@ class CsvTable(Table):
 
     rows = None
 
-    def __init__(self, files: Sequence[File], name: str) -> None:
-        self._files = files
+    def __init__(self, files: Sequence[File], name: str, *, skip: bool = False) -> None:
+        headers: list[tuple[File, pa.Schema]] = []
+        bad = []
         for file in files:
-            with parsing(file.path) as reader:
-                types = reader.schema
-            refuse_doubles(types.names, file.path)
-            if file is files[0]:
-                self._types = pa.schema(f.with_type(pa.string()) if f.type == pa.null() else f for f in types)
-            refuse_other_names(types.names, file.path, self._types.names, files[0].path)
+            try:
+                with parsing(file.path) as reader:
+                    headers.append((file, reader.schema))
+            except InputError as error:
+                bad.append(Unreadable(file.path, None, str(error)))
+        if bad and not (skip and headers):
+            raise refusal(bad)
+        (first, types), *_ = headers
+        self._types = pa.schema(f.with_type(pa.string()) if f.type == pa.null() else f for f in types)
+        for file, own in headers:
+            refuse_doubles(own.names, file.path)
+            refuse_other_names(own.names, file.path, types.names, first.path)
+        self._files = [file for file, _ in headers]
+        self.unreadable = tuple(bad)
         self.name = name
         self.schema = canonical_schema(self._types)
         self.skipped = skipped(self._types)
+
+    @property
+    def files(self) -> Sequence[File]:
+        """The files."""
+        return self._files
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
         """About the bytes of the text, which are more than those of the numbers in it."""
@@ -63,13 +77,27 @@ class Lines:
     path: str
     types: pa.Schema  # as parsed
     threads: bool = False
+    left_out: bool = False
 
     rows = None
     nbytes = None
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order."""
-        return rebatched(self._parsed(), rows)
+        return rebatched(() if self.left_out else self._parsed(), rows)
+
+    def unreadable(self) -> list[Unreadable]:
+        """The file, if it cannot be read to its end."""
+        try:
+            for _ in self.batches():
+                pass
+        except InputError as error:
+            return [Unreadable(self.path, None, str(error))]
+        return []
+
+    def without(self, paths: Collection[str]) -> Lines:
+        """Nothing, if the file is one of ``paths``."""
+        return replace(self, left_out=self.path in paths)
 
     def _parsed(self) -> Iterator[pa.RecordBatch]:
         schema = canonical_schema(self.types)

@@ -19,8 +19,8 @@ from gpumon.tables.datasets import Scanned
 from gpumon.tables.delimited import CsvTable
 from gpumon.tables.memory import Frame, from_reader
 from gpumon.tables.parquet import ParquetTable
-from gpumon.tables.paths import find, opened, reading
-from gpumon.tables.table import Table
+from gpumon.tables.paths import Unreadable, find, opened, reading, refusal
+from gpumon.tables.table import Each, Table, in_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ __all__ = ["open_table"]
 ARROW_UNITS = ("D", "s", "ms", "us", "ns")  # of NumPy times
 
 
-def open_table(source: Any, *, name: str | None = None) -> Table:
+def open_table(source: Any, *, name: str | None = None, skip: bool = False, each: Each = in_threads) -> Table:
     """A Table of the rows that ``source`` holds; ``name`` is what messages call it (default: the path, "the table").
 
     ``source`` may be
@@ -42,14 +42,15 @@ def open_table(source: Any, *, name: str | None = None) -> Table:
     - a pyarrow Table, RecordBatch, Dataset or RecordBatchReader (this one can be read once);
     - any object with ``__arrow_c_stream__``, ``__arrow_c_array__`` or ``__dataframe__``.
 
-    Nothing is read but footers and headers, except that Arrow files that are compressed are decompressed.
+    Nothing is read but footers and headers, by ``each``, except that Arrow files that are compressed are decompressed.
+    Files that cannot be read are all named in one InputError; with ``skip`` they are left out (``Table.unreadable``).
     Raises InputError for a source that cannot be read, SchemaError for columns that cannot be told apart or typed.
 
     >>> open_table({"x": [1, 2, 3]}).rows
     3
     """
     if isinstance(source, str | os.PathLike):
-        return _from_path(os.fspath(source), name)
+        return _from_path(os.fspath(source), name, skip=skip, each=each)
     name = name or "the table"
     if isinstance(source, Table):
         return source
@@ -73,16 +74,26 @@ def _is(source: Any, module: str, kind: str) -> bool:
     return loaded is not None and isinstance(source, getattr(loaded, kind))
 
 
-def _from_path(path: str, name: str | None) -> Table:
+def _from_path(path: str, name: str | None, *, skip: bool, each: Each) -> Table:
     if not path.strip():
         raise InputError("the path of a table is empty: give a file, a folder, a glob or a URL")
     kind, files = find(path)
     name = name or path
     if kind == "Parquet":
-        return ParquetTable(files, name)
+        return ParquetTable(files, name, skip=skip, each=each)
     if kind == "CSV":
-        return CsvTable(files, name)
-    return Frame(pa.concat_tables([_from_ipc(file.path) for file in files]), name)
+        return CsvTable(files, name, skip=skip)
+    tables, bad = [], []
+    for file in files:
+        try:
+            tables.append(_from_ipc(file.path))
+        except InputError as error:
+            bad.append(Unreadable(file.path, None, str(error)))
+    if bad and not (skip and tables):
+        raise refusal(bad)
+    frame = Frame(pa.concat_tables(tables), name)
+    frame.unreadable = tuple(bad)
+    return frame
 
 
 def _from_ipc(path: str) -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from gpumon.errors import InputError
 from gpumon.tables.columns import canonical, canonical_schema, refuse_doubles, skipped
 from gpumon.tables.paths import reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, Table, rebatched
+from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Partition, Table, Whole, rebatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,8 @@ HEAD_ROWS = 1_048_576  # of a stream, that are kept for sampling
 
 class Frame(Table):
     """An Arrow table, in the types that it came in: they are made canonical batch by batch."""
+
+    here = True
 
     def __init__(self, table: pa.Table, name: str) -> None:
         refuse_doubles(table.schema.names, name)
@@ -54,7 +56,7 @@ class Frame(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Rows(Whole):
     """A partition in memory."""
 
     table: pa.Table
@@ -90,6 +92,7 @@ class Stream(Table):
     """Rows of which the first are in memory, for sampling, and the rest can be read once."""
 
     rows = None
+    here = True
 
     def __init__(self, head: Frame, rest: Iterator[pa.RecordBatch]) -> None:
         self.name, self.schema, self.skipped = head.name, head.schema, head.skipped
@@ -110,7 +113,7 @@ class Stream(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class Remaining:
+class Remaining(Whole):
     """What a stream still has: a partition that can be read once, and only here."""
 
     name: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpumon.errors import SchemaError
+from gpumon.errors import InputError, SchemaError
 from gpumon.tables.columns import (
     WORDS,
     canonical,
@@ -24,14 +24,28 @@ from gpumon.tables.columns import (
     refuse_other_names,
     skipped,
 )
-from gpumon.tables.paths import File, opened, reading
-from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Table, evenly_spaced, rebatched, sampled
+from gpumon.tables.paths import File, Unreadable, opened, reading, refusal
+from gpumon.tables.table import (
+    BATCH_ROWS,
+    SAMPLE_ROWS,
+    Each,
+    Table,
+    evenly_spaced,
+    in_threads,
+    rebatched,
+    taken,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["ParquetTable", "Piece", "RowGroups"]
 
+KEPT_FOOTERS = 64  # files up to which footers stay in memory: of 100,000 files they would be gigabytes
+FOOTERS = 128  # files whose footers are read at a time
+PARTITION_FILES = 512  # opening a file costs as much as decoding some hundred thousand values
 PARTITION_ROWS = 1_048_576
 PARTITION_BYTES = 256 * 2**20
 BATCH_BYTES = 64 * 2**20
@@ -45,46 +59,69 @@ PAGE = 65_536  # bytes read ahead of each column: the memory then holds pages, n
 
 
 class ParquetTable(Table):
-    """Parquet files with one schema. Opening reads their footers, with threads, and nothing else."""
+    """Parquet files with one schema. Opening reads their footers, with ``each``, and nothing else.
 
-    def __init__(self, files: Sequence[File], name: str) -> None:
-        with ThreadPoolExecutor() as pool:
-            footers = list(pool.map(_footer, [file.path for file in files]))
-        schemas = [footer.schema.to_arrow_schema() for footer in footers]
+    With ``skip``, files without a footer that can be read are left out (``unreadable``); otherwise one InputError names
+    them all.
+    """
+
+    def __init__(
+        self, files: Sequence[File], name: str, *, skip: bool = False, each: Each = in_threads
+    ) -> None:
+        paths = [file.path for file in files]
+        many = len(paths) > KEPT_FOOTERS
+        chunks = (
+            [paths[i : i + FOOTERS] for i in range(0, len(paths), FOOTERS)] if many else [[p] for p in paths]
+        )
+        found = [footer for some in each(_few if many else _kept, chunks) for footer in some]
+        bad = [footer for footer in found if isinstance(footer, Unreadable)]
+        good = [(file, it) for file, it in zip(files, found, strict=True) if isinstance(it, Footer)]
+        if bad and not (skip and good):
+            raise refusal(bad)
+        files, footers = [file for file, _ in good], [footer for _, footer in good]
+        schemas = [footer.schema for footer in footers]
         folders = list(_folder_columns(files, schemas[0].names))
-        files = [
-            replace(file, hive=tuple((f.name, dict(file.hive).get(f.name)) for f in folders))
-            for file in files
-        ]
+        if folders:
+            files = [
+                replace(file, hive=tuple((f.name, dict(file.hive).get(f.name)) for f in folders))
+                for file in files
+            ]
+        elif any(file.hive for file in files):
+            files = [replace(file, hive=()) for file in files]
         self.name = name
-        self._stored = _stored(footers)
+        self.unreadable = tuple(bad)
+        self._stored = next((footer.stored for footer in footers if footer.stored), {})
         self.schema = pa.schema([*map(self._decoded_as, _common_schema(files, schemas)), *folders])
         self.skipped = skipped(schemas[0])
-        sizes = [[int(f.row_group(i).num_rows) for i in range(f.num_row_groups)] for f in footers]
-        self._files: list[tuple[File, pq.FileMetaData, list[int]]] = list(
-            zip(files, footers, sizes, strict=True)
-        )
+        self._files = list(zip(files, footers, strict=True))
+        self._each = each
+
+    @property
+    def files(self) -> Sequence[File]:
+        """The files."""
+        return [file for file, _ in self._files]
 
     @property
     def rows(self) -> int:
         """The number of rows."""
-        return sum(sum(sizes) for _, _, sizes in self._files)
+        return sum(sum(footer.rows) for _, footer in self._files)
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
         """About how many bytes ``columns`` take when decoded."""
         return self.rows * self._row_bytes(self.chosen(columns))
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[RowGroups]:
-        """Neighbouring row groups, of one file or several, up to 1,048,576 rows or 256 MiB; a larger one is alone."""
+        """Neighbouring row groups, of at most 512 files, up to 1,048,576 rows or 256 MiB; a larger one is alone."""
         schema = self.chosen(columns)
         row_bytes = self._row_bytes(schema)
         most = min(PARTITION_ROWS, PARTITION_BYTES // max(row_bytes, 1))
         groups: list[list[Piece]] = [[]]
-        rows = 0
+        rows = files = 0
         for piece in self._row_groups():
-            if groups[-1] and rows + piece.rows > most:
+            if groups[-1] and (rows + piece.rows > most or files == PARTITION_FILES):
                 groups.append([])
-                rows = 0
+                rows = files = 0
+            files += not groups[-1] or groups[-1][-1].file is not piece.file
             groups[-1].append(piece)
             rows += piece.rows
         return [RowGroups(_merged(group), schema, row_bytes, threads) for group in groups if group]
@@ -97,20 +134,23 @@ class ParquetTable(Table):
         groups = list(self._row_groups())
         some = [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
         schema = self.chosen(columns)
-        if len(some) < MANY_ROW_GROUPS:
-            part = RowGroups(_merged(some), schema, 0, threads=True)
-            return sampled(part.batches(), schema, rows, part.rows)
-        heads = (
-            next(RowGroups((piece,), schema, 0, threads=True).batches(HEAD_ROWS))
-            for piece in some
-            if piece.rows
-        )
-        return sampled(heads, schema, rows, sum(min(piece.rows, HEAD_ROWS) for piece in some))
+        if not some:
+            return schema.empty_table()
+        most = HEAD_ROWS if len(some) >= MANY_ROW_GROUPS else self.rows
+        starts = np.cumsum([0, *(min(piece.rows, most) for piece in some)])
+        wanted = evenly_spaced(int(starts[-1]), rows)
+        cuts = np.searchsorted(wanted, starts)
+        takes = [
+            Take(RowGroups((piece,), schema, 0, threads=len(some) == 1), wanted[low:high] - start)
+            for piece, start, (low, high) in zip(some, starts[:-1], pairwise(cuts), strict=True)
+        ]
+        table = pa.concat_tables(self._each(Take.rows, takes))
+        return table.unify_dictionaries().combine_chunks()
 
     def _row_groups(self) -> Iterator[Piece]:
-        for file, footer, sizes in self._files:
-            for i, rows in enumerate(sizes):
-                yield Piece(file, (i,), rows, footer)
+        for file, footer in self._files:
+            for i, rows in enumerate(footer.rows):
+                yield Piece(file, (i,), rows, footer.whole)
 
     def _decoded_as(self, column: pa.Field) -> pa.Field:
         """The column, as a dictionary if it is strings that repeat: pyarrow decodes them several times faster.
@@ -126,6 +166,31 @@ class ParquetTable(Table):
         fixed = sum(int(f.type.bit_width) / 8 for f in schema if not is_text(f.type) and f.type != WORDS)
         text = (f.name for f in schema if is_text(f.type) or f.type == WORDS)
         return math.ceil(fixed + sum(max(4.0, self._stored.get(name, (0.0, False))[0]) for name in text))
+
+
+@dataclass(frozen=True, eq=False)
+class Footer:
+    """What planning needs of a Parquet file: its columns, the rows of its row groups."""
+
+    schema: pa.Schema
+    rows: tuple[int, ...]
+    stored: dict[str, tuple[float, bool]]  # of the first row group; see _stored
+    whole: pq.FileMetaData | None  # kept where files are few, so that it need not be read again
+
+    def __reduce__(self) -> tuple[type[Footer], tuple[object, ...]]:
+        return Footer, (self.schema, self.rows, self.stored, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """Some rows of a partition, by their ascending positions in it."""
+
+    part: RowGroups
+    positions: NDArray[np.int64]
+
+    def rows(self) -> pa.Table:
+        """These rows."""
+        return pa.Table.from_batches(taken(self.part.batches(HEAD_ROWS), self.positions), self.part.schema)
 
 
 @dataclass(frozen=True)
@@ -165,6 +230,21 @@ class RowGroups:
         rows = min(rows, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(self.row_bytes, 1)))
         return rebatched((batch for piece in self.pieces for batch in self._decoded(piece, rows)), rows)
 
+    def unreadable(self) -> list[Unreadable]:
+        """The files that cannot be decoded to the end of their row groups here."""
+        found = []
+        for piece in self.pieces:
+            try:
+                for _ in self._decoded(piece, BATCH_ROWS):
+                    pass
+            except InputError as error:
+                found.append(Unreadable(piece.file.path, piece.rows, str(error)))
+        return found
+
+    def without(self, paths: Collection[str]) -> RowGroups:
+        """The row groups of other files."""
+        return replace(self, pieces=tuple(piece for piece in self.pieces if piece.file.path not in paths))
+
     def _decoded(self, piece: Piece, rows: int) -> Iterator[pa.RecordBatch]:
         local = "://" not in piece.file.path
         folders = dict(piece.file.hive)
@@ -177,24 +257,61 @@ class RowGroups:
                 pre_buffer=not local,
                 buffer_size=PAGE if local else 0,
             )
+            _refuse_changed(piece, source.metadata)
             names = [f.name for f in own]
             for batch in source.iter_batches(rows, piece.row_groups, columns=names, use_threads=self.threads):
                 yield _with_folders(batch, folders, self.schema)
 
 
-def _footer(path: str) -> pq.FileMetaData:
-    with reading(path, "Parquet"), opened(path) as file:
-        return pq.read_metadata(file)
+def _kept(paths: Sequence[str]) -> list[Footer | Unreadable]:
+    """The footers of some files, in full."""
+    return [_footer(path) for path in paths]
+
+
+def _few(paths: Sequence[str]) -> list[Footer | Unreadable]:
+    """The footers of some files, as small as may be: one schema for all that have the same, the rest left in the files."""
+    found: list[Footer | Unreadable] = []
+    first: Footer | None = None
+    for path in paths:
+        footer = _footer(path)
+        if isinstance(footer, Footer):
+            same = first is not None and footer.schema.equals(first.schema, check_metadata=True)
+            schema = first.schema if first is not None and same else footer.schema
+            stored = {} if first is not None and first.stored else footer.stored
+            footer = Footer(schema, footer.rows, stored, None)
+            first = first or footer
+        found.append(footer)
+    return found
+
+
+def _footer(path: str) -> Footer | Unreadable:
+    try:
+        with reading(path, "Parquet"), opened(path) as file:
+            whole = pq.read_metadata(file)
+            rows = tuple(int(whole.row_group(i).num_rows) for i in range(whole.num_row_groups))
+            return Footer(whole.schema.to_arrow_schema(), rows, _stored(whole), whole)
+    except InputError as error:
+        return Unreadable(path, None, str(error))
+
+
+def _refuse_changed(piece: Piece, footer: pq.FileMetaData) -> None:
+    """Raise an InputError if the file is no longer the one that was planned."""
+    there = footer.num_row_groups
+    if any(i >= there for i in piece.row_groups) or piece.rows != sum(
+        footer.row_group(i).num_rows for i in piece.row_groups
+    ):
+        raise InputError(f"{piece.file.path}: the file was changed while the table was read; run again")
 
 
 def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Schema:
     """The columns of all files, numbers in a type that holds those of every file."""
     first = schemas[0]
     common = {f.name: f for f in _to_decode(first)}
+    refuse_doubles(first.names, files[0].path)
     for file, own in zip(files, schemas, strict=True):
-        refuse_doubles(own.names, file.path)
-        if own.equals(first):
+        if own is first or own.equals(first):
             continue
+        refuse_doubles(own.names, file.path)
         refuse_other_names(own.names, file.path, first.names, files[0].path)
         theirs = {f.name: f for f in _to_decode(own)}
         for name in first.names:
@@ -233,9 +350,9 @@ def _widened(a: pa.Field | None, b: pa.Field | None) -> pa.Field | None:
         return None
 
 
-def _stored(footers: Sequence[pq.FileMetaData]) -> dict[str, tuple[float, bool]]:
+def _stored(footer: pq.FileMetaData) -> dict[str, tuple[float, bool]]:
     """Bytes a row before compression, and whether there is a dictionary: each column of the first row group."""
-    groups = (footer.row_group(i) for footer in footers for i in range(footer.num_row_groups))
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
     first = next((group for group in groups if group.num_rows), None)
     if first is None:
         return {}

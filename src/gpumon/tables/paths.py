@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -14,9 +14,9 @@ import pyarrow as pa
 from gpumon.errors import GpumonError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["File", "find", "opened", "reading"]
+__all__ = ["File", "Unreadable", "find", "opened", "reading", "refusal"]
 
 FORMATS = {
     "Parquet": (".parquet", ".parq", ".pq"),
@@ -34,6 +34,23 @@ class File:
     path: str
     nbytes: int
     hive: tuple[tuple[str, str | None], ...] = ()
+
+
+class Unreadable(NamedTuple):
+    """A file that cannot be read, the rows in it that were to be counted (None: not known), and the line that says why."""
+
+    path: str
+    rows: int | None
+    why: str
+
+
+def refusal(files: Sequence[Unreadable], most: int = 20) -> InputError:
+    """One error that names all of ``files``, with the reasons of the first ``most``."""
+    if len(files) == 1:
+        return InputError(files[0].why)
+    told = "; ".join(file.why for file in files[:most])
+    rest = ", ".join(file.path for file in files[most:])
+    return InputError(f"{len(files):,} files cannot be read: {told}{'; and ' + rest if rest else ''}")
 
 
 def find(source: str) -> tuple[str, list[File]]:

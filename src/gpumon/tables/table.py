@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +12,45 @@ import pyarrow as pa
 from gpumon.tables.columns import indices, refuse_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from gpumon.schema import Skipped
+    from gpumon.tables.paths import File, Unreadable
 
-__all__ = ["BATCH_ROWS", "SAMPLE_ROWS", "Partition", "Table", "evenly_spaced", "rebatched", "sampled"]
+__all__ = [
+    "BATCH_ROWS",
+    "SAMPLE_ROWS",
+    "Each",
+    "Partition",
+    "Table",
+    "Whole",
+    "evenly_spaced",
+    "in_threads",
+    "rebatched",
+    "sampled",
+    "taken",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 BATCH_ROWS = 131_072
 SAMPLE_ROWS = 32_768
+
+
+class Each(Protocol):
+    """``map``, done by whoever counts: threads, or the workers of a cluster."""
+
+    def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> Iterable[R]:
+        """``work`` of every item, in order."""
+
+
+def in_threads(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """``map(work, items)`` in threads of this process."""
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(work, items)
 
 
 class Partition(Protocol):
@@ -41,18 +71,32 @@ class Partition(Protocol):
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order, at most ``rows`` at a time, in canonical types (see ``gpumon.tables.columns``)."""
 
+    def unreadable(self) -> Sequence[Unreadable]:
+        """The files that cannot be read, after ``batches`` has raised an InputError."""
+
+    def without(self, paths: Collection[str]) -> Partition:
+        """The partition without the rows of these files."""
+
 
 class Table(ABC):
     """Rows, wherever they are.
 
     ``name`` is what messages call the table, ``schema`` the columns that can be counted, in canonical types (see
     ``gpumon.tables.columns``), ``skipped`` those that cannot and why. The argument ``columns`` is names in the order
-    wanted; None stands for all.
+    wanted; None stands for all. ``unreadable`` are files that were left out when the table was opened. ``here`` says
+    that the rows are in the memory of this process, or come through it.
     """
 
     name: str
     schema: pa.Schema
     skipped: tuple[Skipped, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    here: bool = False
+
+    @property
+    def files(self) -> Sequence[File]:
+        """The files that it is read from; none if it is made of something else."""
+        return ()
 
     @property
     @abstractmethod
@@ -93,6 +137,18 @@ class Table(ABC):
             yield from partition.batches()
 
 
+class Whole:
+    """The part of a partition that is of no file, or of one that could be read: nothing can be left out."""
+
+    def unreadable(self) -> Sequence[Unreadable]:
+        """None."""
+        return ()
+
+    def without(self, paths: Collection[str]) -> Self:  # noqa: ARG002
+        """The partition itself."""
+        return self
+
+
 def evenly_spaced(rows: int, k: int) -> NDArray[np.int64]:
     """``min(k, rows)`` row numbers spread evenly over ``range(rows)``, ascending.
 
@@ -111,7 +167,7 @@ def sampled(batches: Iterable[pa.RecordBatch], schema: pa.Schema, k: int, rows: 
     """
     if rows is None:
         batches, rows = _thinned(batches, schema, 2 * k)
-    table = pa.Table.from_batches(_taken(batches, evenly_spaced(rows, k)), schema)
+    table = pa.Table.from_batches(taken(batches, evenly_spaced(rows, k)), schema)
     return table.unify_dictionaries().combine_chunks()
 
 
@@ -134,7 +190,7 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
-def _taken(batches: Iterable[pa.RecordBatch], positions: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+def taken(batches: Iterable[pa.RecordBatch], positions: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
     """The rows at the ascending ``positions``, counted over all batches."""
     start = 0
     for batch in batches:
@@ -144,6 +200,8 @@ def _taken(batches: Iterable[pa.RecordBatch], positions: NDArray[np.int64]) -> I
         elif high > low:
             yield batch.take(indices(positions[low:high] - start))
         start += batch.num_rows
+        if not positions.size or start > positions[-1]:
+            return
 
 
 def _thinned(
