@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gpumon.api import profile, scan
     from gpumon.errors import (
         BackendError,
+        EngineError,
         GpumonError,
         InputError,
         MergeError,
@@ -36,6 +37,7 @@ _HOME = {
     **dict.fromkeys(
         (
             "BackendError",
+            "EngineError",
             "GpumonError",
             "InputError",
             "MergeError",
@@ -50,6 +52,7 @@ _HOME = {
 __all__ = [
     "CATALOGUE",
     "BackendError",
+    "EngineError",
     "GpumonError",
     "InputError",
     "MergeError",

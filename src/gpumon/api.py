@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpumon.errors import InputError, OptionError, SchemaError
+from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from gpumon.engines.engine import Engine
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
+    from gpumon.tables.table import Table
 
-__all__ = ["ENGINES", "profile", "scan"]
+__all__ = ["profile", "scan"]
 
-ENGINES = ("auto", "local")
 IN_MEMORY = 512 * 1024**2  # bytes: a smaller file is decoded once, for the sample and for counting
 
 
@@ -33,15 +36,19 @@ def scan(
     metrics: Iterable[str | Metric] | None = None,
     exact: bool = False,
     backend: str = "auto",
-    engine: str = "auto",
+    engine: Any = "auto",
+    workers: int | None = None,
+    on_bad_file: str = "raise",
+    resume: str | Path | None = None,
     thresholds: Any = None,
     budget: float | None = None,
-    progress: Callable[[str, int, int | None], None] | None = None,
+    progress: Callable[[str, int, int | None, int], None] | str | None = None,
 ) -> Report:
     """Compare a current table with a reference: which columns moved, by how much, how sure that is.
 
     Both are a Parquet, CSV or Arrow file, folder, glob or URL; an Arrow table or reader; a pandas or Polars frame; a
-    dict of arrays; or a profile (a :class:`Profile`, or the path of a saved one).
+    dict of arrays; a Dask DataFrame or a list of delayed frames; or a profile (a :class:`Profile`, or the path of a
+    saved one).
 
     columns
         the columns to look at; all by default
@@ -58,13 +65,23 @@ def scan(
     backend
         "auto", "cpu", "cuda" or "plain" (NumPy alone)
     engine
-        "auto" or "local"
+        who counts: "local", this process; "dask", a cluster of this machine that is started for it; ``tcp://…``,
+        ``tls://…`` or the path of a scheduler file, a cluster that runs; a ``distributed.Client``; "auto", the
+        client that is active, else this process. All give the same counts
+    workers
+        how many workers engine="dask" starts; one a processor, or one a GPU, by default
+    on_bad_file
+        "raise" names all files that cannot be read in one error; "skip" counts the others, lists these in the
+        report, and gives it the status error
+    resume
+        a folder that keeps what was counted if the run cannot finish; the same call again counts what is missing
     thresholds
         "calibrated" (default), "conventional", or {metric: alert} or {metric: (warn, alert)}
     budget
         false alerts a column-scan for calibrated thresholds, 0.001 by default
     progress
-        called with a stage, the rows counted in it and its rows if known
+        called with a stage, the rows counted in it, its rows if known, and the bytes decoded; "bar" shows a bar, on a
+        terminal and in a notebook
 
     InputError and its kin say in one line what is wrong with a table and how to mend it; OptionError likewise for
     an argument.
@@ -75,6 +92,7 @@ def scan(
     >>> report.drifted, report.status
     (['x'], 'alert')
     """
+    from gpumon.engines.engine import opened
     from gpumon.kernels import cuda_status
     from gpumon.metrics import chosen
     from gpumon.metrics.measure import measure
@@ -86,20 +104,21 @@ def scan(
     wanted = chosen(metrics)
     limits = Thresholds.of(thresholds, budget, wanted)
     pairs = any("pairs" in metric.reads for metric in wanted)
-    options: dict[str, Any] = {
-        "timestamp": timestamp, "every": every, "by": by, "backend": backend, "engine": engine, "progress": progress,
-    }  # fmt: skip
-    before = _profile(
-        reference, "reference", columns=columns, roles=roles, pairs=pairs, exact=exact, **options
-    )
-    counted = time.perf_counter()
-    if not before.rows:
-        raise InputError(
-            f"{before.facts.get('name', 'the reference')} has no rows, so there is nothing to compare with: "
-            "check the path, or the filter that made it"
-        )
-    now = _profile(current, "current", columns=columns, roles=roles, like=before, **options)
+    with _shown(progress) as ticks, opened(engine, workers) as counting:
+        options: dict[str, Any] = {
+            "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
+            "engine": counting, "on_bad_file": on_bad_file, "resume": resume, "progress": ticks,
+        }  # fmt: skip
+        before = _profile(reference, "reference", pairs=pairs, exact=exact, **options)
+        counted = time.perf_counter()
+        if not before.rows:
+            raise InputError(
+                f"{before.facts.get('name', 'the reference')} has no rows, so there is nothing to compare with: "
+                "check the path, or the filter that made it"
+            )
+        now = _profile(current, "current", like=before, **options)
     done = time.perf_counter()
+    _forget(resume, "reference", "current")
     before, now = before.with_totals(), now.with_totals()
     measured = measure(before, now, wanted, level=limits.level(wanted))
     results = judge(measured, wanted, limits, before, now)
@@ -108,6 +127,7 @@ def scan(
         "Reference": _described(before),
         "Current": _described(now),
         "Backend": f"{now.facts.get('backend', 'cpu')} ({why})",
+        **_worked(before, now),
         "Thresholds": f"{limits.name}, {limits.budget:g} false alerts a column-scan"
         if limits.name == "calibrated"
         else limits.name,
@@ -129,8 +149,11 @@ def profile(
     by: str | Sequence[str] | None = None,
     exact: bool = False,
     backend: str = "auto",
-    engine: str = "auto",
-    progress: Callable[[str, int, int | None], None] | None = None,
+    engine: Any = "auto",
+    workers: int | None = None,
+    on_bad_file: str = "raise",
+    resume: str | Path | None = None,
+    progress: Callable[[str, int, int | None, int], None] | str | None = None,
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
@@ -140,10 +163,16 @@ def profile(
     >>> (day + profile({"x": [3.0]}, like=day)).rows
     4
     """
-    return _profile(
-        table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by, pairs=True,
-        exact=exact, backend=backend, engine=engine, progress=progress,
-    )  # fmt: skip
+    from gpumon.engines.engine import opened
+
+    with _shown(progress) as ticks, opened(engine, workers) as counting:
+        counted = _profile(
+            table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
+            pairs=True, exact=exact, backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume,
+            progress=ticks,
+        )  # fmt: skip
+    _forget(resume, "table")
+    return counted
 
 
 def _profile(
@@ -156,25 +185,25 @@ def _profile(
     every: str | None,
     by: str | Sequence[str] | None,
     backend: str,
-    engine: str,
-    progress: Callable[[str, int, int | None], None] | None,
+    engine: Engine,
+    on_bad_file: str,
+    resume: str | Path | None,
+    progress: Callable[[str, int, int | None, int], None] | None,
     like: Profile | None = None,
     pairs: bool = True,
     exact: bool = False,
 ) -> Profile:
-    from gpumon.engines import local
-    from gpumon.engines.count import Counter
-    from gpumon.engines.notes import differences, rounded
+    from gpumon.engines.notes import differences, left_out, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import select
     from gpumon.profiles.profile import Profile
-    from gpumon.tables.frames import open_table
     from gpumon.tables.schema import compatible, infer
     from gpumon.tables.slices import Slicing
 
-    if engine not in ENGINES:
-        raise OptionError(f"engine {engine!r} is unknown: use one of {', '.join(ENGINES)}")
+    if on_bad_file not in {"raise", "skip"}:
+        raise OptionError(f"on_bad_file {on_bad_file!r} is unknown: use raise or skip")
+    skip = on_bad_file == "skip"
     if (timestamp is None) != (every is None):
         raise OptionError("timestamp and every go together: a column of times and the width of a window")
     for text in (timestamp, every):
@@ -189,20 +218,23 @@ def _profile(
         if like is None:
             return as_reference(saved, name, columns, roles, exact=exact)
         return as_current(saved, name, like, slicing)
-    kernels = select(backend)
-    table = open_table(
+    if engine.NAME == "local":
+        select(backend)  # said before any work is done
+    ticks = _ticker(progress, what)
+    table = engine.table(
         source,
         name=None if isinstance(source, str) else f"the {what}" if what == "table" else f"the {what} table",
+        skip=skip,
+        each=_watched(engine, progress, f"{what}: files"),
     )
     table.chosen(slicing.columns)  # SchemaError if one is not there
     skipped = table.skipped
     ignored = {*slicing.columns, *roles.get("ignore", ())}
     notes: list[str] = []
+    unreadable = [*table.unreadable]
     if like is None:
-        size = table.nbytes()
-        if size is not None and size <= IN_MEMORY:
-            table = table.load(_wanted(columns, slicing))
-        sample = table.sample(_wanted(columns, slicing))
+        table, sample, bad = _sampled(table, _wanted(columns, slicing), engine, resume, skip=skip)
+        unreadable += bad
         schema = infer(
             sample, columns=columns, roles=roles, timestamp=timestamp, without=skipped, name=table.name
         )
@@ -222,15 +254,145 @@ def _profile(
         )
     there = set(table.schema.names)
     names = list(dict.fromkeys([*(c.name for c in empty.schema if c.name in there), *slicing.columns]))
-    tick = (lambda _: None) if progress is None else _ticker(progress, what, table.rows)
-    counted = local.run(table, names, Counter(empty, slicing, kernels), progress=tick)
+    counted, facts = _counted(table, names, empty, slicing, backend, engine, what, resume, ticks, skip=skip)
+    unreadable += facts.pop("unreadable")
     if like is None:
         counted = settled(counted)
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)
-    counted.facts.update(name=table.name, backend=kernels.NAME, notes=notes)
+    notes += left_out(table.name, unreadable)
+    counted.facts.update(name=table.name, notes=notes, **facts)
+    if unreadable:
+        counted.facts["unreadable"] = [list(file) for file in unreadable]
     return counted
+
+
+def _sampled(
+    table: Table, columns: list[str] | None, engine: Engine, resume: Any, *, skip: bool
+) -> tuple[Table, Any, list[Any]]:
+    """The table, in memory if it is small and counted here; a sample of it; files that had to be left out."""
+    from gpumon.tables.paths import refusal
+
+    size = table.nbytes()
+    try:
+        if size is not None and size <= IN_MEMORY and engine.NAME == "local" and resume is None:
+            loaded = table.load(columns)
+            return loaded, loaded.sample(columns), []
+        return table, table.sample(columns), []
+    except InputError:
+        bad = [file for some in engine.each(_unreadable, table.partitions(columns)) for file in some]
+        if not bad:
+            raise
+        if not skip:
+            raise refusal(bad) from None
+        table = table.without({file.path for file in bad})
+        return table, table.sample(columns), bad
+
+
+def _unreadable(partition: Any) -> Any:
+    return partition.unreadable()
+
+
+def _counted(
+    table: Table,
+    names: list[str],
+    empty: Profile,
+    slicing: Any,
+    backend: str,
+    engine: Engine,
+    what: str,
+    resume: str | Path | None,
+    ticks: Callable[[int, int, int | None], None],
+    *,
+    skip: bool,
+) -> tuple[Profile, dict[str, Any]]:
+    """What ``table`` leaves behind, and the facts of the run. If it cannot finish, what was counted is kept."""
+    from gpumon.engines.resume import Checkpoint
+    from gpumon.profiles.profile import Profile
+    from gpumon.tables.paths import Unreadable, refusal
+
+    kept, only, keeper, identity = None, None, None, ""
+    partitions: Sequence[Any] = ()
+    if resume is not None:
+        keeper, partitions = Checkpoint(resume, what), table.partitions(names)
+        identity = keeper.identity(table, names, slicing, empty, len(partitions))
+        kept, only = keeper.load(identity, len(partitions))
+        if kept is not None:
+            ticks(kept.rows, 0, table.rows)
+    outcome = engine.count(
+        table, names, empty, slicing, backend, skip=skip, only=only,
+        progress=lambda rows, nbytes: ticks(rows, nbytes, table.rows),
+    )  # fmt: skip
+    before = [] if kept is None else [Unreadable(*file) for file in kept.facts.get("unreadable", ())]
+    counted = outcome.profile if kept is None else kept + outcome.profile
+    failed = outcome.error or (refusal(outcome.unreadable) if outcome.unreadable and not skip else None)
+    unreadable = [*before, *(outcome.unreadable if skip else ())]
+    if keeper is not None:
+        counted.facts["unreadable"] = [list(file) for file in unreadable]
+        keeper.save(counted, identity, outcome.missing, partitions)
+    if failed is not None:
+        if keeper is not None and isinstance(failed, GpumonError | KeyboardInterrupt):
+            have = len(partitions) - len(outcome.missing)
+            failed = type(failed)(
+                f"{str(failed) or 'interrupted'}; {have:,} of {len(partitions):,} partitions are kept in {resume}: run "
+                "again with the same resume to count the rest"
+            ).with_traceback(failed.__traceback__)
+        raise failed
+    work = outcome.work
+    facts = {
+        "backend": " and ".join(sorted({backend for _, backend in work.devices})) or backend,
+        "engine": engine.described(work) if not table.here else "local",
+        "nbytes": work.nbytes,
+        "task_seconds": round(work.seconds, 3),
+        "unreadable": unreadable,
+    }
+    return Profile(counted.schema, counted.plan, counted.states), facts
+
+
+def _forget(resume: str | Path | None, *what: str) -> None:
+    """Remove what was kept of a run that has finished."""
+    if resume is not None:
+        from gpumon.engines.resume import Checkpoint
+
+        for name in what:
+            Checkpoint(resume, name).remove()
+
+
+def _worked(*counted: Profile) -> dict[str, str]:
+    """Who counted, and how many bytes."""
+    facts = [each.facts for each in counted if "engine" in each.facts]
+    if not facts:
+        return {}
+    read = sum(each["nbytes"] for each in facts)
+    busy = sum(each["task_seconds"] for each in facts)
+    return {
+        "Engine": f"{facts[-1]['engine']}; {read / 1e9:,.2f} GB decoded and counted in {busy:,.2f} task seconds"
+    }
+
+
+@contextmanager
+def _shown(progress: Any) -> Iterator[Callable[[str, int, int | None, int], None] | None]:
+    if progress != "bar":
+        yield progress
+        return
+    from gpumon.reports.progress import bar
+
+    with bar() as ticks:
+        yield ticks
+
+
+def _watched(engine: Engine, progress: Callable[[str, int, int | None, int], None] | None, stage: str) -> Any:
+    """``engine.each`` that tells the stage how far it is."""
+    if progress is None:
+        return engine.each
+
+    def each(work: Any, items: Any) -> Iterator[Any]:
+        for done, found in enumerate(engine.each(work, items), 1):
+            progress(stage, done, len(items), 0)
+            yield found
+
+    return each
 
 
 def _wanted(columns: Sequence[str] | None, slicing: Any) -> list[str] | None:
@@ -265,14 +427,15 @@ def _by_role(roles: Any) -> dict[str, list[str]]:
 
 
 def _ticker(
-    progress: Callable[[str, int, int | None], None], what: str, rows: int | None
-) -> Callable[[int], None]:
-    done = 0
+    progress: Callable[[str, int, int | None, int], None] | None, what: str
+) -> Callable[[int, int, int | None], None]:
+    done = size = 0
 
-    def tick(n: int) -> None:
-        nonlocal done
-        done += n
-        progress(what, done, rows)
+    def tick(rows: int, nbytes: int, of: int | None) -> None:
+        nonlocal done, size
+        done, size = done + rows, size + nbytes
+        if progress is not None:
+            progress(what, done, of, size)
 
     return tick
 

@@ -42,8 +42,8 @@ def main() -> NoReturn:
         code = end.exit_code
     except click.ClickException as error:
         code = _complain(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        code = _complain("interrupted")
+    except (click.Abort, KeyboardInterrupt) as error:
+        code = _complain(str(error) or "interrupted")
     except (GpumonError, MemoryError) as error:
         if verbose:
             raise
@@ -112,7 +112,13 @@ ROWS = _options(
     click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
     click.option("--exact", is_flag=True, help="Keep and sort every value: no bounds, memory of the tables"),
     click.option("--backend", default="auto", show_default=True, help="auto, cpu, cuda or plain"),
-    click.option("--engine", default="auto", show_default=True, help="auto or local"),
+    click.option("--engine", default="auto", show_default=True, help="auto, local, or dask: start a cluster here"),
+    click.option("--scheduler", metavar="ADDRESS", help="Count on the Dask cluster at tcp://…, tls://…, or in this scheduler file"),
+    click.option("--workers", type=click.IntRange(min=1), help="Workers that --engine dask starts  [default: one a processor or GPU]"),
+    click.option("--on-bad-file", type=click.Choice(("raise", "skip")), default="raise", show_default=True,
+                 help="A file that cannot be read ends the run, or is left out and reported"),
+    click.option("--resume", type=click.Path(file_okay=False), metavar="FOLDER",
+                 help="Keep here what was counted if the run cannot finish, and continue from it"),
     click.option("--quiet", is_flag=True, help="Print nothing but errors"),
     click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
 )  # fmt: skip
@@ -166,6 +172,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
     _spare_inputs(files, reference, current)
     options["by"] = options["by"] or None
+    options["engine"] = _engine(options["engine"], options.pop("scheduler"))
     with _progress(quiet=quiet) as progress:
         report = gpumon.scan(current, reference, progress=progress, **options)
     return _finish(report, files, quiet=quiet, verbose=verbose)
@@ -186,6 +193,7 @@ def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: 
 
     _spare_inputs([output], table)
     options["by"] = options["by"] or None
+    options["engine"] = _engine(options["engine"], options.pop("scheduler"))
     plan = None if like is None else gpumon.Profile.load(like)
     with _progress(quiet=quiet) as progress:
         counted = gpumon.profile(table, like=plan, progress=progress, **options)
@@ -271,6 +279,15 @@ def doctor() -> int:
     return 0
 
 
+def _engine(engine: str, scheduler: str | None) -> str:
+    """What both options mean together."""
+    if scheduler is None:
+        return engine
+    if engine == "local":
+        raise click.BadParameter("--engine local counts in this process: leave --scheduler out")
+    return scheduler
+
+
 def _spare_inputs(files: list[str | None], *tables: str) -> None:
     """Refuse to write over a table that is to be read."""
     inputs = {os.path.realpath(table) for table in tables}
@@ -328,28 +345,14 @@ def _printing() -> Iterator[Console]:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None], None] | None]:
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int | None, int], None] | None]:
     """A bar on a terminal; nothing in a pipe."""
     if quiet or not getattr(sys.stderr, "isatty", bool)():  # None if it is closed
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    bar = Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} rows"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    tasks: dict[str, Any] = {}
-    with bar:
+    from gpumon.reports.progress import bar
 
-        def tick(stage: str, done: int, rows: int | None) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=rows)
-            bar.update(tasks[stage], completed=done)
-
+    with bar(Console(stderr=True)) as tick:
         yield tick

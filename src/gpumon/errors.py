@@ -6,7 +6,8 @@
     ├── OptionError         an argument or option that makes no sense
     ├── ProfileError        a saved profile that is damaged, or newer than this gpumon
     ├── MergeError          two states that were counted on different plans
-    └── BackendError        a device or package that was asked for and does not answer
+    ├── BackendError        a device or package that was asked for and does not answer
+    └── EngineError         a cluster that cannot be reached, or that went away while it counted
 
 Each message is one line: what is wrong, where, and how to mend it. The command line prints it and exits with 3.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 __all__ = [
     "BackendError",
+    "EngineError",
     "GpumonError",
     "InputError",
     "MergeError",
@@ -50,3 +52,7 @@ class MergeError(GpumonError, ValueError):
 
 class BackendError(GpumonError, RuntimeError):
     """A device or package that was asked for and does not answer."""
+
+
+class EngineError(GpumonError, RuntimeError):
+    """A cluster that cannot be reached, or that went away while it counted."""

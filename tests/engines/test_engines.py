@@ -96,7 +96,7 @@ def test_threads_and_sizes_of_batches_do_not_show(threads, size):
     plan = gpumon.profile(table)
     count = Counter(plan.empty(), Slicing(None, None, ()), select("cpu"))
     pieces = pa.Table.from_batches(table.to_batches(max_chunksize=size))
-    found = local.run(open_table(pieces), table.column_names, count, threads=threads)
+    found = local.run(open_table(pieces), table.column_names, count, threads=threads).profile
     assert np.array_equal(found.state("x").counts, plan.state("x").counts)
     assert np.array_equal(found.state("x").registers, plan.state("x").registers)
     assert found.state("word") == plan.state("word")
@@ -109,12 +109,13 @@ def test_two_runs_are_identical_bit_for_bit(rows, tmp_path):
 
 
 def test_a_failing_batch_is_heard_and_nothing_hangs(rows):
-    def broken(batches, progress):
+    def broken(batches):
         raise ZeroDivisionError
 
     broken.like = gpumon.profile(rows).empty()
-    with pytest.raises(ZeroDivisionError):
-        local.run(open_table(rows), rows.column_names, broken, threads=2)
+    outcome = local.run(open_table(rows), rows.column_names, broken, threads=2)
+    assert isinstance(outcome.error, ZeroDivisionError)
+    assert outcome.missing == [0]
 
 
 @settings(max_examples=60, deadline=None)

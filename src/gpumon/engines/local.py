@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
-from operator import add
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
+
+from gpumon.engines.part import Outcome, Part, Tree, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-    import pyarrow as pa
-
     from gpumon.engines.count import Counter
-    from gpumon.profiles.profile import Profile
-    from gpumon.tables.table import Partition, Table
+    from gpumon.tables.table import Table
 
 __all__ = ["run"]
 
@@ -31,32 +29,38 @@ def run(
     count: Counter,
     *,
     threads: int | None = None,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Profile:
+    skip: bool = False,
+    only: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] = lambda _rows, _nbytes: None,
+) -> Outcome:
     """The profile of ``table``, counted batch by batch on the plan of ``count``.
 
-    ``progress`` is called with the rows of every counted batch. With as many partitions as threads or more, each
-    thread decodes and counts partitions of its own; else one decodes (pyarrow with its own threads) while the
-    others count. Partial profiles are added in the order of the rows, so the result does not depend on timing.
+    ``progress`` is called with the rows and bytes of every counted batch. With as many partitions as threads or more,
+    each thread decodes and counts partitions of its own; else one decodes (pyarrow with its own threads) while the
+    others count. Partial profiles are added in a tree by the number of the partition, so the result does not depend on
+    timing. ``only`` are the numbers of the partitions to count, ``skip`` leaves files out that cannot be read.
     """
     threads = threads or len(os.sched_getaffinity(0))
     partitions = table.partitions(columns)
     if len(partitions) < threads:
         partitions = table.partitions(columns, threads=True)
-
-    def whole(partition: Partition) -> Profile:
-        return count(partition.batches(), progress)
-
-    def one(batch: pa.RecordBatch) -> Profile:
-        return count([batch], progress)
-
+    numbers = range(len(partitions)) if only is None else only
+    tree = Tree(numbers, count.like)
     with ThreadPoolExecutor(threads) as pool:
-        if len(partitions) >= threads > 1:
-            parts = _in_order(pool, whole, partitions, ahead=threads)
-        else:
-            batches = (batch for partition in partitions for batch in partition.batches())
-            parts = _in_order(pool, one, batches, ahead=2 * threads)
-        return reduce(add, parts, count.like)
+        many = len(numbers) >= threads > 1
+        each = None if many else partial(_in_order, pool, ahead=2 * threads)
+
+        def one(number: int) -> Part:
+            return counted(partitions[number], number, count, skip=skip, progress=progress, each=each)
+
+        try:
+            for place, part in enumerate(
+                _in_order(pool, one, numbers, ahead=threads) if many else map(one, numbers)
+            ):
+                tree.put(place, part)
+        except BaseException as error:  # noqa: BLE001 (whoever called keeps what was counted, then raises it)
+            return tree.outcome(error)
+    return tree.outcome()
 
 
 def _in_order(

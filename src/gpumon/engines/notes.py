@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from gpumon.profiles.profile import Profile
+    from gpumon.tables.paths import Unreadable
     from gpumon.tables.schema import Differences
 
-__all__ = ["differences", "rounded"]
+__all__ = ["differences", "left_out", "rounded"]
 
 BEYOND_FLOAT = 2**53
+MOST_FILES = 100  # that notes name one by one
 
 
 def differences(
@@ -46,3 +48,14 @@ def rounded(counted: Profile, name: str) -> list[str]:
         f"{name}: column {column!r} holds integers beyond 2^53, counted as the nearest float64"
         for column in sorted(large)
     ]
+
+
+def left_out(name: str, files: Sequence[Unreadable]) -> list[str]:
+    """Files that could not be read and are not in the counts, with the rows that they were to have."""
+    notes = [
+        f"{name}: a file was skipped, {f'{file.rows:,} rows' if file.rows is not None else 'rows unknown'}: {file.why}"
+        for file in files[:MOST_FILES]
+    ]
+    if len(files) > MOST_FILES:
+        notes.append(f"{name}: {len(files) - MOST_FILES:,} more files were skipped")
+    return notes

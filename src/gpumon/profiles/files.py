@@ -31,7 +31,7 @@ from gpumon.schema import Kind, Schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FORMAT", "load", "save", "write"]
+__all__ = ["FORMAT", "dumps", "load", "loads", "pack", "save", "unpack", "write"]
 
 FORMAT = 1
 MARK = b"gpumon profile\n"
@@ -72,15 +72,38 @@ ROW = pa.schema(
 
 def save(profile: Profile, path: str | Path) -> None:
     """Write ``profile`` to ``path``, through a file beside it, so that a full disk never leaves half a profile."""
-    rows = list(_rows(profile))
+    write(path, dumps(profile))
+
+
+def dumps(profile: Profile) -> bytes:
+    """The content of the file that ``save`` writes."""
+    head = {"format": FORMAT, "schema": profile.schema.to_json(), "facts": profile.facts}
+    body = _stream([*_planned_rows(profile), *_counted_rows(profile)], head) + MARK
+    return body + sha256(body).digest()
+
+
+def pack(profile: Profile) -> bytes:
+    """What was counted, without the plan: for another process that has the plan."""
+    return _stream(list(_counted_rows(profile)), {})
+
+
+def unpack(content: bytes, like: Profile) -> Profile:
+    """The profile that was packed, on the plan of ``like``."""
+    found: dict[Key, dict[str, Any]] = {}
+    for row in pa.ipc.open_stream(content).read_all().to_pylist():
+        values = found.setdefault(Key(row["window"], row["segment"], row["subject"], row["aspect"]), {})
+        values[row["field"]] = _unpacked(row["field"], row["dtype"], row["shape"], row["data"])
+    states = {key: _filled(like.plan[key.subject, key.aspect], values) for key, values in found.items()}
+    return Profile(like.schema, like.plan, states)
+
+
+def _stream(rows: list[tuple[Any, ...]], head: dict[str, Any]) -> bytes:
     columns = [pa.array([row[i] for row in rows], ROW.field(i).type) for i in range(len(ROW))]
-    head = json.dumps({"format": FORMAT, "schema": profile.schema.to_json(), "facts": profile.facts})
     sink = pa.BufferOutputStream()
-    schema = ROW.with_metadata({"gpumon": head})
+    schema = ROW.with_metadata({"gpumon": json.dumps(head)})
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         stream.write_batch(pa.record_batch(columns, schema=schema))
-    body = sink.getvalue().to_pybytes() + MARK
-    write(path, body + sha256(body).digest())
+    return bytes(sink.getvalue())
 
 
 def write(path: str | Path, content: bytes) -> None:
@@ -122,6 +145,11 @@ def load(path: str | Path) -> Profile:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be read ({why}): check the path and its permissions") from error
+    return loads(content, path)
+
+
+def loads(content: bytes, path: str | Path = "the profile") -> Profile:
+    """The profile that ``dumps`` wrote; messages call it ``path``."""
     body, digest = content[:-32], content[-32:]
     if not body.endswith(MARK):
         raise ProfileError(
@@ -147,13 +175,17 @@ def load(path: str | Path) -> Profile:
     )
 
 
-def _rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
-    """A row for every field: those of the plan once for each (subject, aspect), the others for each slice."""
+def _planned_rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
+    """A row for every field of the plan of each (subject, aspect)."""
     for (subject, aspect), state in profile.plan.items():
         for name, value in _fields(state, plan=True):
             yield (None, None, subject, aspect, True, type(state).__name__, name, *_packed(value))
         if all(item.metadata != PLAN for item in fields(state)):
             yield (None, None, subject, aspect, True, type(state).__name__, "", *_packed(()))
+
+
+def _counted_rows(profile: Profile) -> Iterator[tuple[Any, ...]]:
+    """A row for every counted field of each slice."""
     for key, state in profile.states.items():
         for name, value in _fields(state, plan=False):
             yield (*key, False, type(state).__name__, name, *_packed(value))

@@ -73,9 +73,21 @@ class Report:
     @cached_property
     def status(self) -> str:
         """The gravest status: of the columns, and of all results of windows and segments that have data."""
+        skipped = {"error"} if self.unreadable else set()
         if not any(state.rows for state in self.current.states.values() if isinstance(state, Rows)):
-            return "no_data"
-        return worst({*self.columns.values(), *(set(self.results["status"].tolist()) - {"no_data"})})
+            return worst({"no_data", *skipped})
+        return worst(
+            {*skipped, *self.columns.values(), *(set(self.results["status"].tolist()) - {"no_data"})}
+        )
+
+    @property
+    def unreadable(self) -> list[tuple[str, int | None, str]]:
+        """The files that were skipped, as (path, rows if known, why): with any, the status is error at least."""
+        return [
+            (file[0], file[1], file[2])
+            for counted in (self.reference, self.current)
+            for file in counted.facts.get("unreadable", ())
+        ]
 
     @cached_property
     def columns(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,12 @@ class CsvTable(Table):
         share = len(self.chosen(columns)) / max(len(self._types), 1)
         return round(share * sum(f.nbytes * (8 if _compression(f.path) else 1) for f in self._files))
 
+    def without(self, paths: Collection[str]) -> CsvTable:
+        """The table without some of its files."""
+        other = copy(self)
+        other._files = [file for file in self._files if file.path not in paths]
+        return other
+
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[Lines]:
         """The files."""
         types = pa.schema([self._types.field(name) for name in self.chosen(columns).names])
@@ -85,6 +92,11 @@ class Lines:
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order."""
         return rebatched(() if self.left_out else self._parsed(), rows)
+
+    @property
+    def paths(self) -> tuple[str]:
+        """The file."""
+        return (self.path,)
 
     def unreadable(self) -> list[Unreadable]:
         """The file, if it cannot be read to its end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
@@ -147,6 +148,12 @@ class ParquetTable(Table):
         table = pa.concat_tables(self._each(Take.rows, takes))
         return table.unify_dictionaries().combine_chunks()
 
+    def without(self, paths: Collection[str]) -> ParquetTable:
+        """The table without some of its files."""
+        other = copy(self)
+        other._files = [(file, footer) for file, footer in self._files if file.path not in paths]
+        return other
+
     def _row_groups(self) -> Iterator[Piece]:
         for file, footer in self._files:
             for i, rows in enumerate(footer.rows):
@@ -229,6 +236,11 @@ class RowGroups:
         """The rows in order, a batch of at most 64 MiB, but never of less than 8,192 rows."""
         rows = min(rows, max(LEAST_BATCH_ROWS, BATCH_BYTES // max(self.row_bytes, 1)))
         return rebatched((batch for piece in self.pieces for batch in self._decoded(piece, rows)), rows)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files."""
+        return [piece.file.path for piece in self.pieces]
 
     def unreadable(self) -> list[Unreadable]:
         """The files that cannot be decoded to the end of their row groups here."""

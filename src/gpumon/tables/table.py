@@ -68,6 +68,10 @@ class Partition(Protocol):
     def threads(self) -> bool:
         """Whether pyarrow may decode with threads of its own."""
 
+    @property
+    def paths(self) -> Sequence[str]:
+        """The files that its rows are in, if they are in files."""
+
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order, at most ``rows`` at a time, in canonical types (see ``gpumon.tables.columns``)."""
 
@@ -97,6 +101,10 @@ class Table(ABC):
     def files(self) -> Sequence[File]:
         """The files that it is read from; none if it is made of something else."""
         return ()
+
+    def without(self, paths: Collection[str]) -> Table:  # noqa: ARG002
+        """The table without some of its files."""
+        return self
 
     @property
     @abstractmethod
@@ -139,6 +147,8 @@ class Table(ABC):
 
 class Whole:
     """The part of a partition that is of no file, or of one that could be read: nothing can be left out."""
+
+    paths: Sequence[str] = ()
 
     def unreadable(self) -> Sequence[Unreadable]:
         """None."""

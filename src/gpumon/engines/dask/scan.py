@@ -1,0 +1,340 @@
+"""Counting on a cluster: tasks that are named ``read``, ``profile`` and ``merge``, submitted as room for them appears.
+
+A task counts one partition with the function that the local engine uses; the sum of 8 neighbours is a task too. Sums of 8
+(of 64, where there are many) come to this process as they are ready and are added here: what they say is not lost when the
+cluster is. Only a window of tasks is known to the scheduler at a time, so neither it nor this process grows with the table.
+"""
+
+from __future__ import annotations
+
+import time
+from asyncio import CancelledError
+from concurrent.futures import CancelledError as Cancelled
+from dataclasses import dataclass
+from functools import lru_cache
+from inspect import signature
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import dask
+from dask.utils import parse_timedelta
+from distributed import Client, KilledWorker, get_worker
+
+from gpumon.engines import engine, local
+from gpumon.engines.count import Counter
+from gpumon.engines.dask.collection import Chunk
+from gpumon.engines.part import GROUP, Outcome, Part, Tree, Work, counted, merged, widths
+from gpumon.errors import EngineError, GpumonError, OptionError
+from gpumon.kernels import BACKENDS, select
+from gpumon.profiles import files
+from gpumon.tables.frames import open_table
+from gpumon.tables.table import in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from distributed import Future
+
+    from gpumon.profiles.profile import Profile
+    from gpumon.tables.slices import Slicing
+    from gpumon.tables.table import Each, Partition, Table
+
+__all__ = ["TIMEOUT", "Dask"]
+
+TIMEOUT = "5m"
+"""Without a finished task for this long, workers count as hung: ``gpumon.timeout`` in Dask's configuration."""
+
+LOOK = 1.0  # seconds between looks at the clock while nothing happens
+ALL_WORKERS = {"n_workers": -1} if "n_workers" in signature(Client.scheduler_info).parameters else {}
+FEW = 4  # items of ``each`` up to which asking the cluster costs more than it saves
+MANY = 4096  # partitions from which sums of 64 come here, not of 8
+
+
+class Dask:
+    """A cluster, through its client."""
+
+    NAME = "dask"
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.threads = self._wait()
+
+    def _wait(self) -> int:
+        """Threads of the cluster; EngineError if no worker comes."""
+        try:
+            self.client.wait_for_workers(1, timeout=_timeout())
+        except TimeoutError as error:
+            raise EngineError(f"{self._place()} has no worker: start some (dask worker ADDRESS)") from error
+        return int(sum(self.client.nthreads().values()))
+
+    def each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        """On the workers, in order."""
+        if len(items) <= FEW:
+            yield from in_threads(work, items)
+            return
+        token = uuid4().hex[:12]
+        futures: list[Future] = []
+        try:
+            futures = self.client.map(work, items, key=[f"read-{token}-{i}" for i in range(len(items))])
+            for i, future in enumerate(futures):
+                yield _result(future)
+                futures[i] = None  # the workers may forget it
+        finally:
+            self.client.cancel([future for future in futures if future is not None])
+
+    def table(self, source: Any, *, name: str | None, skip: bool, each: Each) -> Table:
+        """A table of anything, also of a Dask collection."""
+        found = engine.collection(source, name, self.client)
+        return found or open_table(source, name=name, skip=skip, each=each)
+
+    def count(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        like: Profile,
+        slicing: Slicing,
+        backend: str,
+        *,
+        skip: bool,
+        only: Sequence[int] | None,
+        progress: Callable[[int, int], None],
+    ) -> Outcome:
+        """On the workers; rows that are in the memory of this process are counted here."""
+        if backend not in BACKENDS:
+            raise OptionError(f"backend {backend!r} is unknown: use one of {', '.join(BACKENDS)}")
+        if table.here:
+            count = Counter(like, slicing, select(backend))
+            return local.run(table, columns, count, skip=skip, only=only, progress=progress)
+        partitions = table.partitions(columns)
+        numbers = range(len(partitions)) if only is None else only
+        tree = Tree(numbers, like)
+        run = Run(self.client, Task(slicing, backend, skip), partitions, numbers, tree, progress)
+        try:
+            run(files.dumps(like.empty()), self.threads)
+        except BaseException as error:  # noqa: BLE001 (whoever called keeps what was counted, then raises it)
+            run.cancel()
+            return tree.outcome(error)
+        return tree.outcome()
+
+    def described(self, work: Work) -> str:
+        """The cluster, and how many workers and GPUs took part."""
+        workers = {who for who, _ in work.devices if who}
+        gpus = sum(backend == "cuda" for _, backend in work.devices)
+        told = f"{len(workers)} workers, {gpus} GPUs, " if gpus else f"{len(workers)} workers, "
+        return f"dask, {told}{self.threads} threads at {self._place()}"
+
+    def _place(self) -> str:
+        scheduler = self.client.scheduler
+        return f"the scheduler {scheduler.address if scheduler is not None else ''}".rstrip()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is the same for all tasks of a run, but for the plan."""
+
+    slicing: Slicing
+    backend: str
+    skip: bool
+
+    def counter(self, plan: bytes) -> Counter:
+        """The counter of this process, made once."""
+        return _counter(plan, self.slicing, self.backend)
+
+    def profile(self, number: int, partition: Partition, frame: Any, plan: bytes) -> Part:
+        """Count one partition: the task ``profile``. ``frame`` is the content of a Chunk, None of other partitions."""
+        if isinstance(partition, Chunk):
+            partition = partition.holding(frame)
+        return counted(partition, number, self.counter(plan), skip=self.skip, who=get_worker().address)
+
+    def merge(self, parts: list[Part], plan: bytes) -> Part:
+        """Add neighbours: the task ``merge``."""
+        return merged(parts, self.counter(plan).like)
+
+
+@lru_cache(maxsize=4)
+def _counter(plan: bytes, slicing: Slicing, backend: str) -> Counter:
+    return Counter(files.loads(plan), slicing, select(backend))
+
+
+def _same(plan: bytes) -> bytes:
+    """The plan as the result of a task: if the worker that holds it is lost, it is made again."""
+    return plan
+
+
+class Run:
+    """One scan: submits tasks, takes sums as they are ready."""
+
+    def __init__(
+        self,
+        client: Client,
+        task: Task,
+        partitions: Sequence[Partition],
+        numbers: Sequence[int],
+        tree: Tree,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.client = client
+        self.task = task
+        self.partitions = partitions
+        self.numbers = numbers
+        self.tree = tree
+        self.progress = progress
+        self.token = uuid4().hex[:12]
+        self.widths = widths(len(numbers))
+        self.taken = 2 if len(numbers) > MANY else 1  # the level of the sums that come here
+        self.events: SimpleQueue[Future] = SimpleQueue()
+        self.pending: dict[
+            str, tuple[int, int, Future]
+        ] = {}  # level and place of every task that is not done
+        self.sums: dict[tuple[int, int], dict[int, Future]] = {}  # done, waiting for their neighbours
+        self.told = 0  # rows that were reported
+        self.rows = 0  # rows of sums that came
+        self.plan: Any = None
+
+    def __call__(self, plan: bytes, threads: int) -> None:
+        """Run to the end."""
+        if not self.numbers:
+            return
+        self.plan = self.client.submit(_same, plan, key=f"plan-{self.token}")
+        groups = iter(range(self.widths[1] if len(self.widths) > 1 else 1))
+        ahead = max(2 * GROUP, 4 * threads)
+        while True:
+            while len(self.pending) < ahead and (group := next(groups, None)) is not None:
+                self._submit(range(group * GROUP, min((group + 1) * GROUP, len(self.numbers))))
+            if not self.pending:
+                return
+            future = self._next()
+            level, place, _ = self.pending.pop(future.key)
+            if future.status != "finished":
+                _result(future)  # raises
+            self._done(level, place, future)
+
+    def cancel(self) -> None:
+        """Forget all tasks, as far as the cluster still listens."""
+        futures = [future for *_, future in self.pending.values()]
+        futures += [future for some in self.sums.values() for future in some.values()]
+        if self.client.status == "running":
+            self.client.cancel(futures, force=True)
+        self.pending.clear()
+        self.sums.clear()
+
+    def _submit(self, places: range) -> None:
+        numbers = [self.numbers[place] for place in places]
+        partitions = [self.partitions[number] for number in numbers]
+        keys = [f"profile-{self.token}-{number}" for number in numbers]
+        if isinstance(partitions[0], Chunk):
+            # a task that depends on a task of the collection: where its partition is, or will be made
+            futures = self.client.compute(
+                [
+                    dask.delayed(self.task.profile, pure=False)(
+                        number, part.empty(), part.frame, self.plan, dask_key_name=key
+                    )
+                    for number, part, key in zip(numbers, partitions, keys, strict=True)
+                    if isinstance(part, Chunk)
+                ]
+            )
+        else:
+            futures = self.client.map(
+                self.task.profile,
+                numbers,
+                partitions,
+                [None] * len(numbers),
+                plan=self.plan,
+                key=keys,
+                pure=False,
+            )
+        for place, future in zip(places, futures, strict=True):
+            self._watch(0, place, future)
+
+    def _watch(self, level: int, place: int, future: Future) -> None:
+        self.pending[future.key] = level, place, future
+        future.add_done_callback(self.events.put)
+
+    def _done(self, level: int, place: int, future: Future) -> None:
+        """A sum of ``level`` is ready: take it, or add it to its neighbours once they are all ready."""
+        if level == 0:
+            rows, nbytes = (
+                self.partitions[self.numbers[place]].rows,
+                self.partitions[self.numbers[place]].nbytes,
+            )
+            if rows is not None:
+                self.told += rows
+                self.progress(rows, nbytes or 0)
+        if level == min(self.taken, len(self.widths) - 1):
+            part: Part = _result(future)
+            if part.work.rows and not self.told:  # rows are not known before
+                self.progress(part.work.rows, part.work.nbytes)
+            self.tree.put(place, part, level)
+            return
+        group = place // GROUP
+        some = self.sums.setdefault((level, group), {})
+        some[place] = future
+        if len(some) == min(GROUP, self.widths[level] - group * GROUP):
+            del self.sums[level, group]
+            if len(some) == 1:
+                self._done(level + 1, group, future)
+                return
+            ordered = [some[i] for i in sorted(some)]
+            key = f"merge-{self.token}-{level + 1}-{group}"
+            whole = self.client.submit(self.task.merge, ordered, self.plan, key=key, pure=False)
+            self._watch(level + 1, group, whole)
+
+    def _next(self) -> Future:
+        """The next task that is done; hung workers are taken out of the cluster."""
+        timeout = _timeout()
+        start, tried = time.monotonic(), 0
+        while True:
+            try:
+                return self.events.get(timeout=min(LOOK, timeout))
+            except Empty:
+                if self.client.status not in {"running", "connecting"}:
+                    raise EngineError("the cluster was closed while it counted") from None
+            if time.monotonic() - start > timeout:
+                if tried == 2:
+                    raise EngineError(
+                        f"no task was done for {3 * timeout:g} s: see the workers' logs, or let gpumon.timeout in "
+                        "Dask's configuration be longer"
+                    )
+                self._drop_hung(timeout)
+                start, tried = time.monotonic(), tried + 1
+
+    def _drop_hung(self, timeout: float) -> None:
+        """Take out workers that gave no sign of life, or that work on our tasks while others have nothing to do.
+
+        The scheduler then gives their tasks to others, as if they had died. What is left of them is not asked.
+        """
+        workers = self.client.scheduler_info(**ALL_WORKERS)["workers"]
+        now = max((about["last_seen"] for about in workers.values()), default=0.0)
+        hung = {address for address, about in workers.items() if now - about["last_seen"] > min(timeout, 30)}
+        if not hung:
+            busy = self.client.processing()
+            hung = {
+                address for address, keys in busy.items() if any(str(key) in self.pending for key in keys)
+            }
+        if not workers or hung == set(workers):
+            return
+        for address in hung:
+            self.client.sync(
+                self.client.scheduler.unregister, address=address, stimulus_id=f"gpumon-hung-{time.time()}"
+            )
+
+
+def _timeout() -> float:
+    return float(parse_timedelta(dask.config.get("gpumon.timeout", TIMEOUT)))
+
+
+def _result(future: Future) -> Any:
+    """The result of a task; its failure as an EngineError, or as it is if it is ours."""
+    try:
+        return future.result()
+    except GpumonError:
+        raise
+    except KilledWorker as error:
+        raise EngineError(
+            f"the task {future.key} ended {error.allowed_failures + 1} workers: they may need more memory (see their logs)"
+        ) from error
+    except (CancelledError, Cancelled, OSError, TimeoutError) as error:
+        raise EngineError("the scheduler went away while it counted: start it, and run again") from error
+    except ModuleNotFoundError as error:
+        raise EngineError(f"the workers lack a package ({error}): install gpumon there as here") from error
