@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["profile", "scan"]
 
-IN_MEMORY = 512 * 1024**2  # bytes: a smaller file is decoded once, for the sample and for counting
-
 
 def scan(
     current: Any,
@@ -273,10 +271,11 @@ def _sampled(
 ) -> tuple[Table, Any, list[Any]]:
     """The table, in memory if it is small and counted here; a sample of it; files that had to be left out."""
     from gpumon.tables.paths import refusal
+    from gpumon.tables.table import SMALL
 
     size = table.nbytes()
     try:
-        if size is not None and size <= IN_MEMORY and engine.NAME == "local" and resume is None:
+        if size is not None and size <= SMALL and engine.NAME == "local" and resume is None:
             loaded = table.load(columns)
             return loaded, loaded.sample(columns), []
         return table, table.sample(columns), []

@@ -318,7 +318,8 @@ def test_the_batches_of_a_row_group_are_bounded(tmp_path):
     assert [b["w"].to_pylist() for b in part.batches(9_999)][1] == ["9999"]
 
 
-def test_sampling_reads_32_of_many_row_groups(tmp_path, monkeypatch):
+def test_sampling_reads_32_of_many_row_groups_of_a_large_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("gpumon.tables.parquet.SMALL", 6400 * 8 - 1)
     pq.write_table(pa.table({"x": np.arange(6400)}), tmp_path / "t.parquet", row_group_size=10)
     read = []
     whole = pq.ParquetFile.iter_batches
@@ -326,6 +327,9 @@ def test_sampling_reads_32_of_many_row_groups(tmp_path, monkeypatch):
     sample = open_table(tmp_path).sample(rows=64)
     assert sorted(read) == list(range(0, 640, 20))
     assert sample["x"].to_pylist() == sorted([*range(0, 6400, 200), *range(5, 6400, 200)])
+    monkeypatch.setattr("gpumon.tables.parquet.SMALL", 6400 * 8)
+    table = open_table(tmp_path)
+    assert table.sample(rows=64).equals(table.load().sample(rows=64))
 
 
 def test_a_file_without_rows(tmp_path):

@@ -26,13 +26,8 @@ class Checkpoint:
     def __init__(self, folder: str | Path, what: str) -> None:
         self.folder = Path(folder)
         self.path = self.folder / f"{what}.gpumon"
-        if not self.folder.is_dir():
-            try:
-                self.folder.mkdir()
-            except OSError as error:
-                raise OptionError(
-                    f"resume: the folder {self.folder} cannot be made ({error.strerror}): choose another place"
-                ) from error
+        if not self.folder.absolute().parent.is_dir():
+            raise OptionError(f"resume: there is no folder {self.folder.absolute().parent}: make it first")
 
     @staticmethod
     def identity(
@@ -81,10 +76,11 @@ class Checkpoint:
                 *facts.get("notes", ()),
                 f"only a part was counted: {len(missing):,} of {len(partitions):,} partitions are missing",
             ]
+        self.folder.mkdir(exist_ok=True)
         files.save(Profile(counted.schema, counted.plan, counted.states, facts), self.path)
 
     def remove(self) -> None:
         """Forget it, after a run that finished."""
         self.path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -29,6 +29,7 @@ from gpumon.tables.paths import File, Unreadable, opened, reading, refusal
 from gpumon.tables.table import (
     BATCH_ROWS,
     SAMPLE_ROWS,
+    SMALL,
     Each,
     Table,
     evenly_spaced,
@@ -128,16 +129,18 @@ class ParquetTable(Table):
         return [RowGroups(_merged(group), schema, row_bytes, threads) for group in groups if group]
 
     def sample(self, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> pa.Table:
-        """At most ``rows`` evenly spaced rows: of 32 evenly spaced row groups if there are more.
+        """At most ``rows`` evenly spaced rows: of all row groups of a SMALL table, else of 32 if there are more.
 
-        Of eight row groups or more, each gives rows from its beginning only, so that not all need be decoded.
+        Of eight row groups or more of a table that is not small, each gives rows from its beginning only, so that not
+        all need be decoded.
         """
         groups = list(self._row_groups())
-        some = [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
+        small = self.nbytes() <= SMALL
+        some = groups if small else [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
         schema = self.chosen(columns)
         if not some:
             return schema.empty_table()
-        most = HEAD_ROWS if len(some) >= MANY_ROW_GROUPS else self.rows
+        most = self.rows if small or len(some) < MANY_ROW_GROUPS else HEAD_ROWS
         starts = np.cumsum([0, *(min(piece.rows, most) for piece in some)])
         wanted = evenly_spaced(int(starts[-1]), rows)
         cuts = np.searchsorted(wanted, starts)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH_ROWS",
     "SAMPLE_ROWS",
+    "SMALL",
     "Each",
     "Partition",
     "Table",
@@ -38,6 +39,7 @@ R = TypeVar("R")
 
 BATCH_ROWS = 131_072
 SAMPLE_ROWS = 32_768
+SMALL = 512 * 2**20  # bytes: a table of this size may be decoded once more, or kept in memory
 
 
 class Each(Protocol):
