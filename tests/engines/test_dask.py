@@ -291,19 +291,22 @@ def test_a_failing_task_ends_the_run_with_its_own_error(client, many, small_part
     assert gpumon.profile(str(many)).rows == 60_000  # and the cluster goes on
 
 
-def test_engines_that_there_are_not():
-    for engine, message in (
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
         ("spark", "engine 'spark' is unknown"),
         (7, "engine 7 is none"),
         ("nowhere.json", "no such scheduler file"),
         ("tcp://127.0.0.1:1", "does not answer"),
-    ):
-        with (
-            pytest.raises((gpumon.OptionError, gpumon.EngineError), match=message),
-            pytest.MonkeyPatch.context() as patch,
-        ):
-            patch.setattr("gpumon.engines.dask.cluster.PATIENCE", "1s")
-            gpumon.profile({"x": [1.0]}, engine=engine)
+    ],
+)
+def test_engines_that_there_are_not(engine, message, monkeypatch):
+    monkeypatch.setattr("gpumon.engines.dask.cluster.PATIENCE", "1s")
+    with pytest.raises((gpumon.OptionError, gpumon.EngineError), match=message):
+        gpumon.profile({"x": [1.0]}, engine=engine)
+
+
+def test_options_that_make_no_sense():
     with pytest.raises(gpumon.OptionError, match="workers are started with engine='dask' only"):
         gpumon.profile({"x": [1.0]}, workers=2)
     with pytest.raises(gpumon.OptionError, match="workers must be a whole number above 0"):
