@@ -43,7 +43,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         code = _complain(error.format_message())
     except (click.Abort, KeyboardInterrupt) as error:
-        code = _complain(str(error) or "interrupted")
+        code = _complain(str(error.__cause__ or error) or "interrupted")  # click makes it an Abort
     except (GpumonError, MemoryError) as error:
         if verbose:
             raise

@@ -119,10 +119,10 @@ class Dask:
 
     def described(self, work: Work) -> str:
         """The cluster, and how many workers and GPUs took part."""
-        workers = {who for who, _ in work.devices if who}
+        workers = len({who for who, _ in work.devices if who})
         gpus = sum(backend == "cuda" for _, backend in work.devices)
-        told = f"{len(workers)} workers, {gpus} GPUs, " if gpus else f"{len(workers)} workers, "
-        return f"dask, {told}{self.threads} threads at {self._place()}"
+        told = [_several(workers, "worker"), *([_several(gpus, "GPU")] if gpus else ())]
+        return f"dask, {', '.join(told)}, {_several(self.threads, 'thread')} at {self._place()}"
 
     def _place(self) -> str:
         scheduler = self.client.scheduler
@@ -277,7 +277,8 @@ class Run:
                 return
             ordered = [some[i] for i in sorted(some)]
             key = f"merge-{self.token}-{level + 1}-{group}"
-            whole = self.client.submit(self.task.merge, ordered, self.plan, key=key, pure=False)
+            # before tasks that wait: what is merged is small, and can be taken
+            whole = self.client.submit(self.task.merge, ordered, self.plan, key=key, pure=False, priority=1)
             self._watch(level + 1, group, whole)
 
     def _next(self) -> Future:
@@ -318,6 +319,10 @@ class Run:
             self.client.sync(
                 self.client.scheduler.unregister, address=address, stimulus_id=f"gpumon-hung-{time.time()}"
             )
+
+
+def _several(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _timeout() -> float:
