@@ -265,6 +265,8 @@ class RowGroups:
         folders = dict(piece.file.hive)
         own = [f for f in self.schema if f.name not in folders]
         with reading(piece.file.path, "Parquet"), opened(piece.file.path) as file:
+            if local and piece.file.nbytes not in {0, file.size()}:
+                raise _changed(piece)  # the footer may be one that was kept
             source = pq.ParquetFile(
                 file,
                 metadata=piece.footer,
@@ -315,7 +317,11 @@ def _refuse_changed(piece: Piece, footer: pq.FileMetaData) -> None:
     if any(i >= there for i in piece.row_groups) or piece.rows != sum(
         footer.row_group(i).num_rows for i in piece.row_groups
     ):
-        raise InputError(f"{piece.file.path}: the file was changed while the table was read; run again")
+        raise _changed(piece)
+
+
+def _changed(piece: Piece) -> InputError:
+    return InputError(f"{piece.file.path}: the file was changed while the table was read; run again")
 
 
 def _common_schema(files: Sequence[File], schemas: Sequence[pa.Schema]) -> pa.Schema:
