@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
+from time import monotonic as _now
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def bar(console: Console | None = None) -> Iterator[Callable[[str, int, int | No
     with shown:
 
         def tick(stage: str, done: int, of: int | None, nbytes: int = 0) -> None:
-            now = time.monotonic()
+            now = _now()
             if stage not in tasks:
                 name, _, unit = stage.partition(": ")
                 started[stage] = now
