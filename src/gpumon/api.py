@@ -319,9 +319,10 @@ def _counted(
         kept, only = keeper.load(identity, len(partitions))
         if kept is not None:
             ticks(kept.rows, 0, table.rows)
+    of = table.rows  # once: it may be the sum over 100,000 files
     outcome = engine.count(
         table, names, empty, slicing, backend, skip=skip, only=only,
-        progress=lambda rows, nbytes: ticks(rows, nbytes, table.rows),
+        progress=lambda rows, nbytes: ticks(rows, nbytes, of),
     )  # fmt: skip
     before = [] if kept is None else [Unreadable(*file) for file in kept.facts.get("unreadable", ())]
     counted = outcome.profile if kept is None else kept + outcome.profile

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetTable", "Piece", "RowGroups"]
 
+NOTHING: dict[str, tuple[float, bool]] = {}  # shared by all footers that tell nothing new
 KEPT_FOOTERS = 64  # files up to which footers stay in memory: of 100,000 files they would be gigabytes
 FOOTERS = 128  # files whose footers are read at a time
 PARTITION_FILES = 512  # opening a file costs as much as decoding some hundred thousand values
@@ -178,7 +179,7 @@ class ParquetTable(Table):
         return math.ceil(fixed + sum(max(4.0, self._stored.get(name, (0.0, False))[0]) for name in text))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Footer:
     """What planning needs of a Parquet file: its columns, the rows of its row groups."""
 
@@ -203,7 +204,7 @@ class Take:
         return pa.Table.from_batches(taken(self.part.batches(HEAD_ROWS), self.positions), self.part.schema)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Row groups of one file."""
 
@@ -294,7 +295,7 @@ def _few(paths: Sequence[str]) -> list[Footer | Unreadable]:
         if isinstance(footer, Footer):
             same = first is not None and footer.schema.equals(first.schema, check_metadata=True)
             schema = first.schema if first is not None and same else footer.schema
-            stored = {} if first is not None and first.stored else footer.stored
+            stored = NOTHING if first is not None and first.stored else footer.stored
             footer = Footer(schema, footer.rows, stored, None)
             first = first or footer
         found.append(footer)

@@ -27,7 +27,7 @@ MAGIC = {b"PAR1": "Parquet", b"ARRO": "Arrow"}
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 100,000
 class File:
     """A file to read: a local path or a URL, its size, and the ``key=value`` folders that it lies in."""
 
