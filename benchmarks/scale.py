@@ -117,7 +117,7 @@ def scanned(
             progress=lambda *_: first or first.append(time.perf_counter() - start),
         )
         seconds = time.perf_counter() - start
-    facts = counted.facts
+    facts = counted.facts.get("work", counted.facts)
     return {
         "seconds": seconds,
         "first_tick": first[0],

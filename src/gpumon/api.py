@@ -90,6 +90,7 @@ def scan(
     >>> report.drifted, report.status
     (['x'], 'alert')
     """
+    from gpumon.engines.energy import drawn
     from gpumon.engines.engine import opened
     from gpumon.kernels import cuda_status
     from gpumon.metrics import chosen
@@ -107,6 +108,7 @@ def scan(
             "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": on_bad_file, "resume": resume, "progress": ticks,
         }  # fmt: skip
+        meter = counting.energy()
         before = _profile(reference, "reference", pairs=pairs, exact=exact, **options)
         counted = time.perf_counter()
         if not before.rows:
@@ -115,6 +117,7 @@ def scan(
                 "check the path, or the filter that made it"
             )
         now = _profile(current, "current", like=before, **options)
+        energy = drawn(meter, counting.energy())
     done = time.perf_counter()
     _forget(resume, "reference", "current")
     before, now = before.with_totals(), now.with_totals()
@@ -126,6 +129,7 @@ def scan(
         "Current": _described(now),
         "Backend": f"{now.facts.get('backend', 'cpu')} ({why})",
         **_worked(before, now),
+        **({"Energy": energy} if energy else {}),
         "Thresholds": f"{limits.name}, {limits.budget:g} false alerts a column-scan"
         if limits.name == "calibrated"
         else limits.name,
@@ -342,9 +346,11 @@ def _counted(
     work = outcome.work
     facts = {
         "backend": " and ".join(sorted({backend for _, backend in work.devices})) or backend,
-        "engine": engine.described(work) if not table.here else "local",
-        "nbytes": work.nbytes,
-        "task_seconds": round(work.seconds, 3),
+        "work": {
+            "engine": engine.described(work) if not table.here else "local",
+            "nbytes": work.nbytes,
+            "task_seconds": round(work.seconds, 3),
+        },
         "unreadable": unreadable,
     }
     return Profile(counted.schema, counted.plan, counted.states), facts
@@ -361,7 +367,7 @@ def _forget(resume: str | Path | None, *what: str) -> None:
 
 def _worked(*counted: Profile) -> dict[str, str]:
     """Who counted, and how many bytes."""
-    facts = [each.facts for each in counted if "engine" in each.facts]
+    facts = [each.facts["work"] for each in counted if "work" in each.facts]
     if not facts:
         return {}
     read = sum(each["nbytes"] for each in facts)

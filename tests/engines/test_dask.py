@@ -131,7 +131,7 @@ def test_a_collection_whose_partitions_differ_is_refused_with_the_partition(clie
 def test_rows_of_this_process_are_counted_here_on_the_plan_of_the_cluster(client):
     frame = {"x": np.arange(1000.0)}
     counted = gpumon.profile(frame)
-    assert counted.facts["engine"] == "local"
+    assert counted.facts["work"]["engine"] == "local"
     assert counted == gpumon.profile(frame, engine="local")
 
 

@@ -107,7 +107,7 @@ def test_many_nodes_with_certificates_until_the_scheduler_goes_away(
     with dask.config.set(nodes.settings):
         expected = gpumon.profile(str(many), engine="local")
         found = gpumon.profile(str(many), engine=nodes.file, like=expected)
-        assert found.facts["engine"] == f"dask, 2 workers, 2 threads at the scheduler {nodes.address}"
+        assert found.facts["work"]["engine"] == f"dask, 2 workers, 2 threads at the scheduler {nodes.address}"
         for key, state in expected.states.items():
             if hasattr(state, "counts"):
                 assert np.array_equal(state.counts, found.states[key].counts)
@@ -133,7 +133,7 @@ def test_many_nodes_with_certificates_until_the_scheduler_goes_away(
             check=True,
             capture_output=True,
         )
-        assert gpumon.Profile.load(out).facts["engine"].startswith("dask, ")
+        assert gpumon.Profile.load(out).rows == 60_000
 
         after_sums(2, nodes.scheduler.kill)
         kept = tmp_path / "kept"
@@ -211,28 +211,54 @@ if __name__ == "__main__":
     bare = {"rmm_async": False, "rmm_allocator_external_lib_list": [], "enable_cudf_spill": False, "pre_import": None}
     with cuda_cluster(device_memory_limit=0, **bare) as cluster, Client(cluster) as client:
         print(sorted(client.run(os.getenv, "CUDA_VISIBLE_DEVICES").values()))
-        print(gpumon.profile({PATH!r}, engine="auto").facts["engine"])
+        print(gpumon.profile({PATH!r}, engine="auto").facts["work"]["engine"])
 """
 
 
-def test_a_worker_for_every_gpu_that_the_driver_shows(many, tmp_path):
+@pytest.fixture
+def stub(tmp_path) -> str:
+    """The folder of a library that shows two GPUs as the driver's would."""
+    if shutil.which("gcc") is None:
+        pytest.skip("compiles the stub of NVML with gcc, which is not installed")
+    source, library = Path(__file__).parents[1] / "nvml_stub.c", tmp_path / "libnvidia-ml.so.1"
+    command = ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{library.name}", "-o", str(library), str(source)]
+    subprocess.run(command, check=True)
+    return str(tmp_path)
+
+
+ENERGY = """
+import gpumon
+
+rows = {"x": [1.0, 2.0, 3.0]}
+print(gpumon.scan(rows, rows).facts.get("Energy"))
+"""
+
+
+def test_the_report_tells_the_joules_that_the_driver_counted(stub):
+    """The stub adds one joule whenever a GPU is asked: of two GPUs, four between the readings."""
+    for folder, told in ((stub, "4.0 J by 2 GPUs"), ("", "None")):
+        environment = {**SPAWNED, "LD_LIBRARY_PATH": folder, "NVML_STUB_COUNT": "2"}
+        ran = subprocess.run(
+            [sys.executable, "-c", ENERGY], env=environment, capture_output=True, text=True, check=True
+        )
+        if folder or not _has_driver():
+            assert ran.stdout.strip() == told
+
+
+def _has_driver() -> bool:
+    return shutil.which("nvidia-smi") is not None
+
+
+def test_a_worker_for_every_gpu_that_the_driver_shows(many, tmp_path, stub):
     """LocalCUDACluster for real, on GPUs that a stub of the driver's library shows."""
     site = os.environ.get("GPUMON_DASK_CUDA", "")  # a folder that has it, where it is not installed
     if not site:
         pytest.importorskip("dask_cuda")
-    if shutil.which("gcc") is None:
-        pytest.skip("compiles the stub of NVML with gcc, which is not installed")
-    source = Path(__file__).parents[1] / "nvml_stub.c"
-    library = tmp_path / "libnvidia-ml.so.1"
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{library.name}", "-o", str(library), str(source)],
-        check=True,
-    )
     script = tmp_path / "start.py"
     script.write_text(CUDA.replace("{PATH!r}", repr(str(many))))
     ran = subprocess.run(
         [sys.executable, str(script)],
-        env={**SPAWNED, "LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": site, "NVML_STUB_COUNT": "2"},
+        env={**SPAWNED, "LD_LIBRARY_PATH": stub, "PYTHONPATH": site, "NVML_STUB_COUNT": "2"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from gpumon.engines import local
 from gpumon.engines.count import Counter
+from gpumon.engines.energy import counters
 from gpumon.errors import OptionError
 from gpumon.kernels import select
 from gpumon.tables.frames import open_table
@@ -17,6 +18,7 @@ from gpumon.tables.table import in_threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from gpumon.engines.energy import Counters
     from gpumon.engines.part import Outcome, Work
     from gpumon.profiles.profile import Profile
     from gpumon.tables.slices import Slicing
@@ -55,6 +57,9 @@ class Engine(Protocol):
     def described(self, work: Work) -> str:
         """Who it is, and who did ``work``, in words."""
 
+    def energy(self) -> Counters:
+        """The energy counters of its GPUs."""
+
 
 class Local:
     """The threads of this process."""
@@ -88,6 +93,10 @@ class Local:
     def described(self, work: Work) -> str:  # noqa: ARG002
         """The threads."""
         return f"local, {len(os.sched_getaffinity(0))} threads"
+
+    def energy(self) -> Counters:
+        """Those of this machine."""
+        return counters()
 
 
 def collection(source: Any, name: str | None, client: Any) -> Table | None:

@@ -76,8 +76,12 @@ def save(profile: Profile, path: str | Path) -> None:
 
 
 def dumps(profile: Profile) -> bytes:
-    """The content of the file that ``save`` writes."""
-    head = {"format": FORMAT, "schema": profile.schema.to_json(), "facts": profile.facts}
+    """The content of the file that ``save`` writes.
+
+    Equal rows make equal files, so how the run went (the fact "work") is left out.
+    """
+    facts = {name: value for name, value in profile.facts.items() if name != "work"}
+    head = {"format": FORMAT, "schema": profile.schema.to_json(), "facts": facts}
     body = _stream([*_planned_rows(profile), *_counted_rows(profile)], head) + MARK
     return body + sha256(body).digest()
 
@@ -299,6 +303,10 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
 
 def _checked_facts(facts: Any) -> dict[str, Any]:
     told = (facts.get("name", ""), facts.get("backend", ""), *facts.get("notes", ()))
-    if not all(isinstance(text, str) for text in told):
+    files = [
+        isinstance(path, str) and isinstance(rows, int | None) and isinstance(why, str)
+        for path, rows, why in facts.get("unreadable", ())
+    ]
+    if not all(isinstance(text, str) for text in told) or not all(files):
         raise ProfileError("what it says about its table is damaged")
     return dict(facts)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from inspect import signature
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from distributed import Client, KilledWorker, get_worker
 from gpumon.engines import engine, local
 from gpumon.engines.count import Counter
 from gpumon.engines.dask.collection import Chunk
+from gpumon.engines.energy import counters
 from gpumon.engines.part import GROUP, Outcome, Part, Tree, Work, counted, merged, widths
 from gpumon.errors import EngineError, GpumonError, OptionError
 from gpumon.kernels import BACKENDS, select
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from distributed import Future
 
+    from gpumon.engines.energy import Counters
     from gpumon.profiles.profile import Profile
     from gpumon.tables.slices import Slicing
     from gpumon.tables.table import Each, Partition, Table
@@ -47,6 +50,7 @@ TIMEOUT = "5m"
 
 LOOK = 1.0  # seconds between looks at the clock while nothing happens
 ALL_WORKERS = {"n_workers": -1} if "n_workers" in signature(Client.scheduler_info).parameters else {}
+ANSWER = 5.0  # seconds in which workers tell what their GPUs have drawn
 FEW = 4  # items of ``each`` up to which asking the cluster costs more than it saves
 MANY = 4096  # partitions from which sums of 64 come here, not of 8
 
@@ -123,6 +127,19 @@ class Dask:
         gpus = sum(backend == "cuda" for _, backend in work.devices)
         told = [_several(workers, "worker"), *([_several(gpus, "GPU")] if gpus else ())]
         return f"dask, {', '.join(told)}, {_several(self.threads, 'thread')} at {self._place()}"
+
+    def energy(self) -> Counters:
+        """Those of all machines that have workers; none if they do not answer at once."""
+        found: Counters = {}
+
+        def ask() -> None:
+            for some in self.client.run(counters, on_error="ignore").values():
+                found.update(some)
+
+        asking = Thread(target=ask, daemon=True)  # a worker that hangs does not hold up the report
+        asking.start()
+        asking.join(ANSWER)
+        return {} if asking.is_alive() else found
 
     def _place(self) -> str:
         scheduler = self.client.scheduler
