@@ -44,19 +44,27 @@ def split(rows: int, parts: list[int]) -> np.ndarray:
     return np.array([0, *sorted(min(part, rows) for part in parts), rows])
 
 
-@settings(max_examples=100, deadline=None)
-@given(edge_arrays, arrays(np.float64, st.integers(0, 200), elements=numbers))
-def test_a_guide_table_never_starts_beyond_the_cell_of_a_value(edges, values):
-    table = guide(edges)
+@settings(max_examples=150, deadline=None)
+@given(
+    edge_arrays,
+    arrays(np.float64, st.integers(0, 200), elements=numbers),
+    st.sampled_from([PIECES, 4096, 64]),
+    st.sampled_from([np.float64, np.float32]),
+)
+def test_a_guide_table_never_starts_beyond_the_cell_of_a_value(edges, values, pieces, real):
+    table = guide(edges, pieces, real)
     with np.errstate(over="ignore"):
         beside = np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf)
-    values = np.concatenate((values[~np.isnan(values)], edges, *beside))
-    pieces = pieces_of(values, table)
-    assert pieces.min() >= 0
-    assert pieces.max() < PIECES
-    assert (table.first[pieces] <= cells_of(values, edges)).all()
+        values = np.concatenate((values[~np.isnan(values)], edges, *beside)).astype(real)
+    place = pieces_of(values, table)
+    assert place.min() >= 0
+    assert place.max() < pieces
+    cells = cells_of(values.astype(np.float64), edges)
+    assert (table.first[place] <= cells).all()
+    assert (table.first[place + 1] >= cells).all()
+    assert (np.searchsorted(table.limits[: edges.size + 2], values, side="right") == cells).all()
     order = np.argsort(values, kind="stable")
-    assert (np.diff(pieces[order]) >= 0).all()
+    assert (np.diff(place[order]) >= 0).all()
     assert table.first[-1] == limits(edges).size
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.kernels import REGISTERS, Comoments
-from gpumon.kernels.lookup import STRIDE, cells_of
+from gpumon.kernels.lookup import cells_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,7 @@ def _comoments(columns: NDArray[np.float64], offsets: NDArray[np.int64]) -> Como
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:
-    return guide.limits[1 : -STRIDE - 2]
+    return np.asarray(guide.edges, np.float64)
 
 
 def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
