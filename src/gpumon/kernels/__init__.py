@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKENDS",
     "REGISTERS",
+    "Bitmask",
     "Comoments",
     "Kernels",
     "NumericColumn",
@@ -55,11 +56,21 @@ class NumericCounts(NamedTuple):
         )
 
 
+class Bitmask(NamedTuple):
+    """Validity as Arrow and cuDF keep it: row r is there if bit (offset + r) % 8 of byte (offset + r) // 8 is set.
+
+    Backends that take arrays of a device take it in the place of flags.
+    """
+
+    bits: Any  # (bytes,) uint8
+    offset: int
+
+
 class NumericColumn(NamedTuple):
     """One numeric column of a batch, and what its rows are added to."""
 
     values: NDArray[Any]  # (rows,), of any real dtype
-    valid: NDArray[np.bool_] | None  # (rows,), False where null
+    valid: NDArray[np.bool_] | Bitmask | None  # (rows,), False where null
     guide: Guide
     into: NumericCounts
 
@@ -77,6 +88,8 @@ class Kernels(Protocol):
     """The functions of a backend. Rows come grouped by slice: slice s holds rows offsets[s] … offsets[s + 1] − 1."""
 
     NAME: str
+    DEVICE: bool
+    """Whether it reads columns in the memory of a device where they are; results are NumPy arrays all the same."""
 
     def numeric(
         self,
@@ -88,7 +101,8 @@ class Kernels(Protocol):
     ) -> list[NDArray[np.uint16]]:
         """Count numeric columns: the rows of slice s are added at ``places[s]`` of each column's ``into``.
 
-        With ``cells``, returns the cell of every value of each column, (rows,): nulls are in that of NaN.
+        With ``cells``, returns the cell of every value of each column, (rows,): nulls are in that of NaN. They are
+        for ``rank_comoments`` of the same backend, and may be in the memory of its device.
         """
         ...
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "cpu"
+DEVICE = False
 
 BLOCK = 2048  # values: 16 kB of float64
 ROWS = 512  # of a block of columns for co-moments: of 50 columns 200 kB

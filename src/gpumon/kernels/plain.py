@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "plain"
+DEVICE = False
 
 
 def numeric(

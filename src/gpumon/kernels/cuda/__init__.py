@@ -1,0 +1,346 @@
+"""The kernels for NVIDIA GPUs: Numba CUDA and CuPy, the twin of :mod:`gpumon.kernels.cpu`.
+
+Arrays may be in the memory of the host (they are copied to the device) or of the device (CuPy's, or any with
+``__cuda_array_interface__``; they are read where they are). Results come back as NumPy arrays. All work goes to the
+default stream of the current device, so calls from several threads queue there.
+
+    __init__.py     the functions of a backend: what goes to the device, what comes back
+    numeric.py      numeric columns            categories.py    codes and strings
+    pairs.py        pairs of columns           toolchain.py     the compiler, and the arrays of the device
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.kernels import REGISTERS, Bitmask, Comoments, NumericCounts
+from gpumon.kernels.cuda import categories, numbers, pairs
+from gpumon.kernels.cuda.toolchain import THREADS, address, arrays, stream, to_device, to_host
+from gpumon.kernels.lookup import guide as guide_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.kernels import NumericColumn
+    from gpumon.kernels.lookup import Dictionary, Guide
+
+NAME = "cuda"
+DEVICE = True
+
+MOST_COLUMNS = 65_535  # of a launch: the second axis of a grid
+
+
+def numeric(
+    columns: Sequence[NumericColumn],
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    *,
+    cells: bool = False,
+) -> list[NDArray[np.uint16]]:
+    """Count numeric columns, all of one type in one launch; see :class:`gpumon.kernels.Kernels`."""
+    by_type: dict[str, list[int]] = {}
+    found: list[Any] = [None] * len(columns)
+    with stream():
+        held = [(_values(column.values), _mask(column.valid)) for column in columns]
+        for i, (values, _) in enumerate(held):
+            by_type.setdefault(values.dtype.name, []).append(i)
+            found[i] = arrays().empty(values.size if cells else 0, np.uint16)
+        for name, of_type in by_type.items():
+            for some in _groups(of_type):
+                guides = tuple(columns[i].guide for i in some)
+                counted = _of_one_type(name, [(*held[i], found[i]) for i in some], offsets, guides)
+                for i, counts in zip(some, counted, strict=True):
+                    _add(columns[i].into, places, counts)
+    return found if cells else []
+
+
+def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Count codes; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        counts = arrays().zeros((offsets.size - 1, size), np.int64)
+        work, _ = _work(offsets)
+        if size:
+            categories.count_codes.launch((len(work),), to_device(codes), to_device(work), np.int32(size), counts)
+        return to_host(counts)
+
+
+def hash_strings(data: NDArray[np.uint8], ends: NDArray[Any]) -> NDArray[np.uint64]:
+    """Hash strings; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        hashes = arrays().zeros(ends.size - 1, np.uint64)
+        grid = (_blocks(hashes.size),)
+        categories.hash_strings.launch(grid, _bytes(data), _ends(ends), hashes)
+        return to_host(hashes)
+
+
+def find_strings(
+    data: NDArray[np.uint8], ends: NDArray[Any], hashes: NDArray[np.uint64], vocabulary: Dictionary
+) -> NDArray[np.int32]:
+    """Find strings in a vocabulary; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        found = arrays().zeros(hashes.size, np.int32)
+        categories.find_strings.launch(
+            (_blocks(hashes.size),),
+            _bytes(data),
+            _ends(ends),
+            to_device(hashes),
+            *_vocabulary(vocabulary),
+            found,
+        )
+        return to_host(found)
+
+
+def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """HyperLogLog registers; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        registers = arrays().zeros((offsets.size - 1, REGISTERS), np.int32)
+        work, _ = _work(offsets)
+        numbers.distinct_hashes.launch((len(work),), to_device(hashes), to_device(work), registers)
+        return to_host(registers.astype(np.uint8))
+
+
+def comoments(
+    columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],
+    centre: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+) -> Comoments:
+    """Co-moments of standardised columns; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        held = [(_values(values), _mask(valid)) for values, valid in columns]
+        kinds = [pairs.KINDS[values.dtype.name] for values, _ in held]
+        sources = to_device(
+            np.array([(*_source(v, m), kind) for (v, m), kind in zip(held, kinds, strict=True)], np.int64)
+        )
+        standards = to_device(np.stack((centre, 1.0 / scale), axis=1))
+
+        def fill(start: int, x: Any, there: Any, missing: Any) -> None:
+            grid = (_blocks(x.shape[1]), len(x))
+            pairs.standardise.launch(grid, sources, standards, np.int64(start), x, there, missing)
+
+        return _comoments(fill, len(held), offsets)
+
+
+def rank_comoments(
+    cells: Sequence[NDArray[np.uint16]], tables: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> Comoments:
+    """Co-moments of ranks; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        held = [to_device(each) for each in cells]
+        sources = to_device(np.array([address(each) for each in held], np.int64))
+        ranks = to_device(tables)
+
+        def fill(start: int, x: Any, there: Any, missing: Any) -> None:
+            grid = (_blocks(x.shape[1]), len(x))
+            pairs.rank.launch(grid, sources, ranks, np.int64(start), x, there, missing)
+
+        return _comoments(fill, len(held), offsets)
+
+
+def _comoments(
+    fill: Callable[[int, Any, Any, Any], None], k: int, offsets: NDArray[np.int64]
+) -> Comoments:
+    """Sums over pairs, a block of rows at a time by matrix products, the blocks in the order of the rows.
+
+    ``fill`` writes the numbers of a block, zeros for missing ones, where they are there, and how many are missing.
+    """
+    xp = arrays()
+    slices = offsets.size - 1
+    n, s, q, g = (xp.zeros((slices, k, k)) for _ in range(4))
+    most = max(pairs.BLOCK // max(k, 1), 1)
+    for part, (first, last) in enumerate(pairwise(offsets.tolist())):
+        for start in range(first, last, most):
+            rows = min(most, last - start)
+            x, there, missing = xp.empty((k, rows)), xp.empty((k, rows)), xp.zeros(1, np.int64)
+            fill(start, x, there, missing)
+            with np.errstate(over="ignore", invalid="ignore"):
+                products = x @ x.T
+                g[part] += products
+                if to_host(missing)[0]:
+                    n[part] += there @ there.T
+                    s[part] += x @ there.T
+                    q[part] += (x * x) @ there.T
+                else:  # then each sum is that of one column
+                    n[part] += float(rows)
+                    s[part] += x.sum(axis=1)[:, None]
+                    q[part] += xp.diagonal(products)[:, None]
+    return Comoments(to_host(n).astype(np.int64), to_host(s), to_host(q), to_host(g))
+
+
+def _of_one_type(
+    name: str,
+    columns: Sequence[tuple[Any, Bitmask | None, Any]],
+    offsets: NDArray[np.int64],
+    guides: tuple[Guide, ...],
+) -> list[NumericCounts]:
+    """Count columns of one type. A column with more edges than a pass can hold stands in several places."""
+    xp = arrays()
+    real, count, distinct_values = numbers.VARIANTS[name]
+    tables = _tables(guides, real)
+    work, items = _work(offsets)
+    slices = offsets.size - 1
+    once = np.array([_source(values, mask) for values, mask, _ in columns], np.int64)
+    out = np.array([address(cells) if cells.size else 0 for _, _, cells in columns], np.int64)
+    sources = np.column_stack((once, out))[tables.column]
+    sources[tables.pass_number > 0, 3] = 0
+    passes, work_there = to_device(sources), to_device(work)
+    counts = xp.zeros((slices, len(passes), tables.cells), np.int64)
+    parts = xp.empty((len(work), len(passes), 6), np.float64)
+    registers = xp.zeros((slices, len(once), REGISTERS), np.int32)
+    moments = xp.zeros((slices, len(passes), 3), np.float64)
+    extremes = xp.zeros((slices, len(passes), 2), np.float64)
+    count.launch((len(work), len(passes)), passes, work_there, *tables.arrays, counts, parts)
+    distinct_values.launch((len(work), len(once)), to_device(once), work_there, registers)
+    numbers.merge.launch((_blocks(slices * len(passes)),), parts, to_device(items), moments, extremes)
+    found = to_host(counts), to_host(moments), to_host(extremes), to_host(registers.astype(np.uint8))
+    return [tables.joined(i, *found) for i in range(len(columns))]
+
+
+def _add(into: NumericCounts, places: NDArray[np.int64], found: NumericCounts) -> None:
+    """Add the counts of each slice at its place; places differ."""
+    into.counts[places] += found.counts
+    into.moments[places] = _merged(into.moments[places], found.moments)
+    least, largest = into.extremes[places].T
+    into.extremes[places] = np.stack(
+        (np.minimum(least, found.extremes[:, 0]), np.maximum(largest, found.extremes[:, 1])), axis=1
+    )
+    into.registers[places] = np.maximum(into.registers[places], found.registers)
+
+
+def _merged(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chan's merge of moments (slices, 3)."""
+    before, n = left[:, 0], right[:, 0]
+    after = np.maximum(before + n, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        delta = right[:, 1] - left[:, 1]
+        mean = left[:, 1] + delta * (n / after)
+        m2 = left[:, 2] + right[:, 2] + delta * delta * (before * (n / after))
+    merged = np.stack((before + n, mean, m2), axis=1)
+    return np.where((before == 0)[:, None], right, np.where((n == 0)[:, None], left, merged))
+
+
+class _Tables:
+    """The guide tables of some columns on the device, in passes of at most ``EDGES`` edges."""
+
+    def __init__(self, guides: tuple[Guide, ...], real: Any) -> None:
+        passes = [
+            (i, edges[start : start + numbers.EDGES])
+            for i, edges in enumerate(guide.edges for guide in guides)
+            for start in range(0, max(edges.size, 1), numbers.EDGES)
+        ]
+        made = [guide_of(np.asarray(edges, np.float64), numbers.PIECES, real) for _, edges in passes]
+        limits = np.full((len(made), numbers.LIMITS), np.nan, real)
+        sizes = np.array([edges.size + 2 for _, edges in passes], np.int32)
+        for row, table, size in zip(limits, made, sizes, strict=True):
+            row[:size] = table.limits[:size]
+        grids = [[table.linear, table.shift, table.base, size] for table, size in zip(made, sizes, strict=True)]
+        self.column = np.array([i for i, _ in passes])
+        self.pass_number = np.arange(len(passes)) - np.searchsorted(self.column, self.column)
+        self.cells = int(sizes.max()) + 3
+        self.sizes = sizes
+        self.arrays = (
+            to_device(limits),
+            to_device(np.stack([table.first for table in made])),
+            to_device(np.array([[table.origin, table.scale] for table in made], real)),
+            to_device(np.array(grids, np.int32)),
+        )
+
+    def joined(
+        self,
+        column: int,
+        counts: NDArray[np.int64],
+        moments: NDArray[np.float64],
+        extremes: NDArray[np.float64],
+        registers: NDArray[np.uint8],
+    ) -> NumericCounts:
+        """What one column left behind, its passes as one."""
+        places = np.flatnonzero(self.column == column)
+        first = int(places[0])
+        parts = [counts[:, i, : self.sizes[i] + 3] for i in places]
+        return NumericCounts(
+            _joined(parts), moments[:, first], extremes[:, first], np.ascontiguousarray(registers[:, column])
+        )
+
+
+def _joined(passes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The cells on all edges, from those on the first of them, on the next ones, and so on: (slices, m + 5) each."""
+    if len(passes) == 1:
+        return np.ascontiguousarray(passes[0])
+    below = np.concatenate([np.cumsum(cells[:, 1:-4], axis=1) for cells in passes], axis=1)  # under each edge
+    finite = passes[0][:, 1:-3].sum(axis=1, keepdims=True)
+    bins = np.diff(np.concatenate((below, finite), axis=1), axis=1, prepend=0)
+    return np.concatenate((passes[0][:, :1], bins, passes[0][:, -3:]), axis=1)
+
+
+@lru_cache(maxsize=16)
+def _tables(guides: tuple[Guide, ...], real: Any) -> _Tables:
+    return _Tables(guides, real)
+
+
+@lru_cache(maxsize=64)
+def _vocabulary(vocabulary: Dictionary) -> tuple[Any, Any, Any]:
+    return _bytes(vocabulary.data), _ends(vocabulary.ends), to_device(vocabulary.table)
+
+
+def _work(offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Chunks of slices as (first row, row after the last, slice), and where those of each slice begin: (slices + 1,)."""
+    sizes = -(-np.diff(offsets) // numbers.CHUNK)
+    items = np.concatenate(([0], np.cumsum(sizes)))
+    slices = np.repeat(np.arange(sizes.size), sizes)
+    starts = offsets[:-1][slices] + (np.arange(items[-1]) - items[slices]) * numbers.CHUNK
+    stops = np.minimum(starts + numbers.CHUNK, offsets[1:][slices])
+    return np.stack((starts, stops, slices), axis=1).astype(np.int64), items.astype(np.int64)
+
+
+def _values(values: Any) -> Any:
+    """Values on the device in a type that the kernels know, each at a multiple of its size."""
+    if values.dtype.kind in "mM":
+        values = values.view(np.int64)
+    elif values.dtype.kind == "b":
+        values = values.view(np.uint8)
+    elif values.dtype.name not in numbers.VARIANTS:
+        values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
+    return _aligned(to_device(values))
+
+
+def _aligned(values: Any) -> Any:
+    return values.copy() if address(values) % values.dtype.itemsize else values
+
+
+def _mask(valid: Any) -> Bitmask | None:
+    """A validity mask on the device, a bit a row as Arrow has it."""
+    if valid is None:
+        return None
+    if isinstance(valid, Bitmask):
+        return Bitmask(to_device(valid.bits), valid.offset)
+    return Bitmask(to_device(np.packbits(np.asarray(valid), bitorder="little")), 0)
+
+
+def _source(values: Any, mask: Bitmask | None) -> tuple[int, int, int]:
+    if values.size == 0:
+        return 0, 0, 0
+    return (address(values), 0, 0) if mask is None else (address(values), address(mask.bits), mask.offset)
+
+
+def _groups(columns: list[int]) -> Iterator[list[int]]:
+    """Columns that one launch takes, a tenth of what a grid may have: one with many edges stands in several places."""
+    most = MOST_COLUMNS // 10
+    return (columns[start : start + most] for start in range(0, len(columns), most))
+
+
+def _blocks(n: int) -> int:
+    return -(-n // THREADS)
+
+
+def _bytes(data: NDArray[np.uint8]) -> Any:
+    return to_device(data if data.size else np.zeros(1, np.uint8))
+
+
+def _ends(ends: NDArray[Any]) -> Any:
+    return to_device(ends.astype(np.int64, copy=False))
