@@ -92,7 +92,6 @@ def scan(
     """
     from gpumon.engines.energy import drawn
     from gpumon.engines.engine import opened
-    from gpumon.kernels import cuda_status
     from gpumon.metrics import chosen
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
@@ -123,11 +122,10 @@ def scan(
     before, now = before.with_totals(), now.with_totals()
     measured = measure(before, now, wanted, level=limits.level(wanted))
     results = judge(measured, wanted, limits, before, now)
-    _, why = cuda_status()
     facts = {
         "Reference": _described(before),
         "Current": _described(now),
-        "Backend": f"{now.facts.get('backend', 'cpu')} ({why})",
+        "Backend": _backend(before, now),
         **_worked(before, now),
         **({"Energy": energy} if energy else {}),
         "Thresholds": f"{limits.name}, {limits.budget:g} false alerts a column-scan"
@@ -198,7 +196,7 @@ def _profile(
     from gpumon.engines.notes import differences, left_out, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
-    from gpumon.kernels import select
+    from gpumon.kernels import choose
     from gpumon.profiles.profile import Profile
     from gpumon.tables.schema import compatible, infer
     from gpumon.tables.slices import Slicing
@@ -220,8 +218,9 @@ def _profile(
         if like is None:
             return as_reference(saved, name, columns, roles, exact=exact)
         return as_current(saved, name, like, slicing)
-    if engine.NAME == "local":
-        select(backend)  # said before any work is done
+    local = engine.NAME == "local"
+    if local:
+        choose(backend)  # refuses what does not answer before anything is read
     ticks = _ticker(progress, what)
     table = engine.table(
         source,
@@ -229,6 +228,12 @@ def _profile(
         skip=skip,
         each=_watched(engine, progress, f"{what}: files"),
     )
+    why = "each worker chose"
+    if local or table.here:
+        kernels, why = choose(backend, table.nbytes(_wanted(columns, slicing)), device=table.device)
+        backend = kernels.NAME
+        if table.device and not kernels.DEVICE:
+            table = table.load(_wanted(columns, slicing))
     table.chosen(slicing.columns)  # SchemaError if one is not there
     skipped = table.skipped
     ignored = {*slicing.columns, *roles.get("ignore", ())}
@@ -264,7 +269,7 @@ def _profile(
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)
     notes += left_out(table.name, unreadable)
-    counted.facts.update(name=table.name, notes=notes, **facts)
+    counted.facts.update(name=table.name, why=why, notes=notes, **facts)
     if unreadable:
         counted.facts["unreadable"] = [list(file) for file in unreadable]
     return counted
@@ -449,6 +454,15 @@ def _ticker(
 def _described(counted: Profile) -> str:
     rows = int(counted.state("", "rows").rows)  # type: ignore[attr-defined]
     return f"{counted.facts.get('name', 'a profile')}, {rows:,} rows"
+
+
+def _backend(before: Profile, now: Profile) -> str:
+    """Which kernels counted, and why; each table's if they differ."""
+    told = [
+        f"{counted.facts.get('backend', 'saved')} ({counted.facts.get('why', 'it was counted before')})"
+        for counted in (before, now)
+    ]
+    return told[1] if told[0] == told[1] else f"{told[1]}; the reference: {told[0]}"
 
 
 def _version() -> str:

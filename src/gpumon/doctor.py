@@ -18,10 +18,15 @@ PACKAGES = ("numpy", "numba", "pyarrow", "scipy", "dask", "pandas", "polars", "c
 
 def findings() -> Iterator[tuple[str, str]]:
     """(what, in words), the most asked first."""
-    from gpumon.kernels import cuda_status, select
+    from gpumon.kernels import choose, crossover, cuda_status
 
-    answers, why = cuda_status()
-    yield "backend", f"{select('auto').NAME}: {'a CUDA device answers' if answers else why}"
+    kernels, why = choose("auto")
+    yield "backend", f"{kernels.NAME}: {why}"
+    if cuda_status()[0]:
+        yield (
+            "crossover",
+            f"tables of less than {crossover() / 2**20:,.0f} MiB stay on the CPU (not measured)",
+        )
     yield "gpumon", f"{version('gpumon')} at {Path(__file__).parent}"
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     yield "processors", f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} usable"

@@ -1,12 +1,15 @@
 """The hot loops: arrays in, arrays out. Every backend is a module with the names of :class:`Kernels`.
 
-``select`` returns one of them; nothing else in the project asks which it is. All give the same counts bit for bit,
+``choose`` returns one of them; nothing else in the project asks which it is. All give the same counts bit for bit,
 and moments within 1e-12.
 """
 
 from __future__ import annotations
 
+import os
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -28,6 +31,8 @@ __all__ = [
     "Kernels",
     "NumericColumn",
     "NumericCounts",
+    "choose",
+    "crossover",
     "cuda_status",
     "select",
 ]
@@ -35,6 +40,9 @@ __all__ = [
 BACKENDS = ("auto", "cpu", "cuda", "plain")
 REGISTERS = 4096
 """HyperLogLog registers of a column (p = 12): a standard error of 1.04 / 64 = 1.6 %."""
+
+CROSSOVER = 256 * 2**20
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"  # for tests: far too slow for data
 
 
 class NumericCounts(NamedTuple):
@@ -59,7 +67,7 @@ class NumericCounts(NamedTuple):
 class Bitmask(NamedTuple):
     """Validity as Arrow and cuDF keep it: row r is there if bit (offset + r) % 8 of byte (offset + r) // 8 is set.
 
-    Backends that take arrays of a device take it in the place of flags.
+    A backend that reads columns of a device takes it in the place of flags.
     """
 
     bits: Any  # (bytes,) uint8
@@ -70,7 +78,7 @@ class NumericColumn(NamedTuple):
     """One numeric column of a batch, and what its rows are added to."""
 
     values: NDArray[Any]  # (rows,), of any real dtype
-    valid: NDArray[np.bool_] | Bitmask | None  # (rows,), False where null
+    valid: NDArray[np.bool_] | None  # (rows,), False where null; a Bitmask where values are on a device
     guide: Guide
     into: NumericCounts
 
@@ -141,26 +149,58 @@ class Kernels(Protocol):
         ...
 
 
+@cache
 def cuda_status() -> tuple[bool, str]:
-    """Whether the CUDA backend can serve, and the reason in words."""
+    """Whether the CUDA backend can serve, and the reason in words. Creates no context on a device."""
+    for package, name in (("numba_cuda", "numba-cuda"), ("cupy", "CuPy")):
+        if find_spec(package) is None and not (package == "cupy" and SIMULATED):
+            return False, f"{name} is not installed (pip install 'gpumon[cu13]', or cu12 for CUDA 12)"
     try:
-        module = import_module("gpumon.kernels.cuda")
-    except ModuleNotFoundError:
-        return False, "this gpumon has no CUDA kernels yet"
-    return cast("tuple[bool, str]", module.status())
+        return True, str(import_module("gpumon.kernels.cuda").device())
+    except Exception as error:  # noqa: BLE001 (of many packages, and none of them is to stop a scan on the CPU)
+        return False, f"no CUDA device answers ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 
-def select(backend: str = "auto") -> Kernels:
-    """The kernels of a backend: ``"cpu"`` (Numba), ``"cuda"``, ``"plain"`` (NumPy alone), or ``"auto"``.
+def crossover() -> int:
+    """Bytes of a table from which ``auto`` takes a GPU: ``GPUMON_CROSSOVER_BYTES`` if that is set, else 256 MiB.
 
-    ``auto`` takes CUDA when a device answers and the CPU otherwise. BackendError if what was asked for does not
-    answer, OptionError for any other name.
+    The default is arithmetic, not a measurement: what a GPU gains on so much exceeds what it takes to start.
+    """
+    text = os.environ.get("GPUMON_CROSSOVER_BYTES", "")
+    if not text:
+        return CROSSOVER
+    if not text.isdecimal():
+        raise OptionError(f"GPUMON_CROSSOVER_BYTES must be a number of bytes, not {text!r}")
+    return int(text)
+
+
+def choose(backend: str = "auto", nbytes: int | None = None, *, device: bool = False) -> tuple[Kernels, str]:
+    """The kernels of a backend for a table of about ``nbytes``, and why these: in words, for the report.
+
+    ``"cpu"`` is Numba, ``"plain"`` NumPy alone. ``"auto"`` takes CUDA when a device answers and the table is worth
+    the transfer: if it is on a ``device`` already, or of :func:`crossover` bytes or more, or of unknown size.
+    BackendError if what was asked for does not answer, OptionError for any other name.
     """
     if backend not in BACKENDS:
         raise OptionError(f"backend {backend!r} is unknown: use one of {', '.join(BACKENDS)}")
+    why = "as asked for"
     if backend in {"auto", "cuda"}:
-        answers, why = cuda_status()
+        answers, status = cuda_status()
         if backend == "cuda" and not answers:
-            raise BackendError(f"backend 'cuda' was asked for but {why}: use backend='auto' or 'cpu'")
-        backend = "cuda" if answers else "cpu"
-    return cast("Kernels", import_module(f"gpumon.kernels.{backend}"))
+            raise BackendError(f"backend 'cuda' was asked for but {status}: use backend='auto' or 'cpu'")
+        why = status
+        if backend == "auto":
+            small = not device and nbytes is not None and nbytes < crossover()
+            if answers and small:
+                why = f"the table takes {_size(nbytes or 0)}, and a GPU is taken from {_size(crossover())} on"
+            backend = "cuda" if answers and not small and not SIMULATED else "cpu"
+    return cast("Kernels", import_module(f"gpumon.kernels.{backend}")), why
+
+
+def select(backend: str = "auto") -> Kernels:
+    """The kernels of a backend, whatever is to be counted: see :func:`choose`."""
+    return choose(backend)[0]
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 2**20:,.0f} MiB"

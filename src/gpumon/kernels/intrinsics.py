@@ -70,7 +70,7 @@ else:
         value.set_metadata("invariant.load", builder.module.add_metadata([]))
         return value
 
-    def _load(bits: int, result: Any) -> Any:
+    def _loader(bits: int, result: Any) -> Any:
         @intrinsic
         def load(typing: Any, address: Any, i: Any) -> Any:  # noqa: ARG001 (Numba asks for these)
             def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -80,8 +80,8 @@ else:
 
         return load
 
-    load_8, load_16 = _load(8, types.uint8), _load(16, types.uint16)
-    load_32, load_64 = _load(32, types.uint32), _load(64, types.uint64)
+    load_8, load_16 = _loader(8, types.uint8), _loader(16, types.uint16)
+    load_32, load_64 = _loader(32, types.uint32), _loader(64, types.uint64)
 
     @intrinsic
     def load_vector(typing: Any, address: Any, i: Any) -> Any:  # noqa: ARG001
@@ -106,7 +106,7 @@ else:
 
         return types.void(types.uint64, types.int64, types.uint16), code
 
-    def _reinterpret(of: Any, to: Any, llvm: Any) -> Any:
+    def _reinterpreter(of: Any, to: Any, llvm: Any) -> Any:
         @intrinsic
         def reinterpret(typing: Any, x: Any) -> Any:  # noqa: ARG001
             def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -116,8 +116,8 @@ else:
 
         return reinterpret
 
-    float32_of_bits = _reinterpret(types.uint32, types.float32, ir.FloatType())
-    bits_of_float32 = _reinterpret(types.float32, types.uint32, ir.IntType(32))
-    float64_of_bits = _reinterpret(types.uint64, types.float64, ir.DoubleType())
-    bits_of_float64 = _reinterpret(types.float64, types.uint64, WORD)
-    int64_of_bits = _reinterpret(types.uint64, types.int64, WORD)
+    float32_of_bits = _reinterpreter(types.uint32, types.float32, ir.FloatType())
+    bits_of_float32 = _reinterpreter(types.float32, types.uint32, ir.IntType(32))
+    float64_of_bits = _reinterpreter(types.uint64, types.float64, ir.DoubleType())
+    bits_of_float64 = _reinterpreter(types.float64, types.uint64, WORD)
+    int64_of_bits = _reinterpreter(types.uint64, types.int64, WORD)

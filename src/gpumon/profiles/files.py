@@ -302,7 +302,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
 
 
 def _checked_facts(facts: Any) -> dict[str, Any]:
-    told = (facts.get("name", ""), facts.get("backend", ""), *facts.get("notes", ()))
+    told = (*(facts.get(fact, "") for fact in ("name", "backend", "why")), *facts.get("notes", ()))
     files = [
         isinstance(path, str) and isinstance(rows, int | None) and isinstance(why, str)
         for path, rows, why in facts.get("unreadable", ())

@@ -98,6 +98,8 @@ class Table(ABC):
     skipped: tuple[Skipped, ...]
     unreadable: tuple[Unreadable, ...] = ()
     here: bool = False
+    device: bool = False
+    """Whether the rows are in the memory of a GPU: then batches have columns there (see ``gpumon.tables.gpu``)."""
 
     @property
     def files(self) -> Sequence[File]:

@@ -10,11 +10,13 @@ nvJitLink, the linker that numba-cuda itself uses on a GPU.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +28,17 @@ import gpumon.kernels.cuda.numbers
 import gpumon.kernels.cuda.pairs  # noqa: F401 (importing a module registers its kernels)
 from gpumon.kernels.cuda.toolchain import ARCHITECTURES, KERNELS, THREADS, Kernel
 
-INTERESTING = ("ATOMS.POPC.INC", "ATOMS.ADD", "ATOMS.MAX", "ATOMS.CAS", "LDG.E.128", "LDL", "STL", "DFMA", "DADD")
+INTERESTING = (
+    "ATOMS.POPC.INC",
+    "ATOMS.ADD",
+    "ATOMS.MAX",
+    "ATOMS.CAS",
+    "LDG.E.128",
+    "LDL",
+    "STL",
+    "DFMA",
+    "DADD",
+)
 
 
 def ptx_of(kernel: Kernel, capability: tuple[int, int]) -> str:
@@ -77,7 +89,23 @@ def instructions(cubin: bytes) -> str:
         file.flush()
         text = subprocess.run([tools[0], "-c", file.name], capture_output=True, text=True, check=True).stdout
     found = [f"{name}×{n}" for name in INTERESTING if (n := len(re.findall(rf"\b{re.escape(name)}", text)))]
-    return " ".join([*found, f"{len(re.findall(r'^ +/[*][0-9a-f]{4,}[*]/', text, re.MULTILINE))} instructions"])
+    return " ".join(
+        [*found, f"{len(re.findall(r'^ +/[*][0-9a-f]{4,}[*]/', text, re.MULTILINE))} instructions"]
+    )
+
+
+def row(name: str, capability: tuple[int, int], *, sass: bool) -> tuple[bool, str]:
+    """Whether a kernel is well for an architecture, and its row of the table."""
+    kernel = KERNELS[name]
+    what = f"{name:<18} sm_{capability[0]}{capability[1]:<3}"
+    try:
+        cubin, log = assembled(ptx_of(kernel, capability), capability)
+        found = resources(log)
+    except Exception as error:
+        return False, f"{what} FAILED: {' '.join(str(error).split())[:2000]}"
+    good = not found["stack"] and not found["spilled"]
+    text = "".join(f" {found[key]:>9}" for key in ("registers", "shared", "stack", "spilled"))
+    return good, f"{what}{text} {'' if good else 'BAD '}{instructions(cubin) if sass else ''}".rstrip()
 
 
 def main() -> int:
@@ -85,30 +113,22 @@ def main() -> int:
     parser.add_argument("--sass", action="store_true", help="count instructions")
     parser.add_argument("--only", default="", help="kernels whose name holds this")
     arguments = parser.parse_args()
-    bad, start = 0, time.perf_counter()
-    print(f"{'kernel':<18} {'for':<7} {'registers':>9} {'shared':>7} {'stack':>6} {'spilled':>8}")
-    for name, kernel in sorted(KERNELS.items()):
-        if arguments.only not in name:
-            continue
-        for capability in ARCHITECTURES:
-            what = f"{name:<18} sm_{capability[0]}{capability[1]:<3}"
-            try:
-                cubin, log = assembled(ptx_of(kernel, capability), capability)
-                found = resources(log)
-            except Exception as error:
-                bad += 1
-                print(f"{what} FAILED: {' '.join(str(error).split())[:2000]}")
-                continue
-            good = not found["stack"] and not found["spilled"]
+    start = time.perf_counter()
+    print(f"{'kernel':<18} {'for':<6} {'registers':>9} {'shared':>9} {'stack':>9} {'spilled':>9}")
+    names = [name for name in sorted(KERNELS) if arguments.only in name]
+    work = [(name, capability) for name in names for capability in ARCHITECTURES]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        rows = [pool.submit(row, *each, sass=arguments.sass) for each in work]
+        bad = 0
+        for made in rows:
+            good, text = made.result()
             bad += not good
-            note = instructions(cubin) if arguments.sass else ""
-            print(
-                f"{what} {found['registers']:>9} {found['shared']:>7} {found['stack']:>6} {found['spilled']:>8} "
-                f"{'' if good else ' BAD'} {note}".rstrip()
-            )
-    print(f"{len(KERNELS)} kernels for {len(ARCHITECTURES)} architectures in {time.perf_counter() - start:.0f} s: "
-          f"{'none spills' if not bad else f'{bad} are bad'}")  # fmt: skip
-    return 1 if bad else 0
+            print(text, flush=True)
+    print(
+        f"{len(names)} kernels for {len(ARCHITECTURES)} architectures in {time.perf_counter() - start:.0f} s: "
+        f"{f'{bad} are bad' if bad else 'none spills or keeps a stack frame'}"
+    )
+    return 1 if bad or not names else 0
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import numpy as np
 
 from gpumon.kernels import REGISTERS, Bitmask, Comoments, NumericCounts
 from gpumon.kernels.cuda import categories, numbers, pairs
-from gpumon.kernels.cuda.toolchain import THREADS, address, arrays, stream, to_device, to_host
+from gpumon.kernels.cuda.toolchain import THREADS, address, arrays, device, stream, to_device, to_host
 from gpumon.kernels.lookup import guide as guide_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 
     from gpumon.kernels import NumericColumn
     from gpumon.kernels.lookup import Dictionary, Guide
+
+__all__ = [
+    "DEVICE",
+    "NAME",
+    "codes",
+    "comoments",
+    "device",
+    "distinct",
+    "find_strings",
+    "hash_strings",
+    "numeric",
+    "rank_comoments",
+]
 
 NAME = "cuda"
 DEVICE = True
@@ -50,12 +63,11 @@ def numeric(
         held = [(_values(column.values), _mask(column.valid)) for column in columns]
         for i, (values, _) in enumerate(held):
             by_type.setdefault(values.dtype.name, []).append(i)
-            found[i] = arrays().empty(values.size if cells else 0, np.uint16)
         for name, of_type in by_type.items():
             for some in _groups(of_type):
                 guides = tuple(columns[i].guide for i in some)
-                counted = _of_one_type(name, [(*held[i], found[i]) for i in some], offsets, guides)
-                for i, counts in zip(some, counted, strict=True):
+                counted = _of_one_type(name, [held[i] for i in some], offsets, guides, cells=cells)
+                for i, (counts, found[i]) in zip(some, counted, strict=True):
                     _add(columns[i].into, places, counts)
     return found if cells else []
 
@@ -66,7 +78,9 @@ def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> ND
         counts = arrays().zeros((offsets.size - 1, size), np.int64)
         work, _ = _work(offsets)
         if size:
-            categories.count_codes.launch((len(work),), to_device(codes), to_device(work), np.int32(size), counts)
+            categories.count_codes.launch(
+                (len(work),), to_device(codes), to_device(work), np.int32(size), counts
+            )
         return to_host(counts)
 
 
@@ -143,9 +157,7 @@ def rank_comoments(
         return _comoments(fill, len(held), offsets)
 
 
-def _comoments(
-    fill: Callable[[int, Any, Any, Any], None], k: int, offsets: NDArray[np.int64]
-) -> Comoments:
+def _comoments(fill: Callable[[int, Any, Any, Any], None], k: int, offsets: NDArray[np.int64]) -> Comoments:
     """Sums over pairs, a block of rows at a time by matrix products, the blocks in the order of the rows.
 
     ``fill`` writes the numbers of a block, zeros for missing ones, where they are there, and how many are missing.
@@ -175,20 +187,22 @@ def _comoments(
 
 def _of_one_type(
     name: str,
-    columns: Sequence[tuple[Any, Bitmask | None, Any]],
+    columns: Sequence[tuple[Any, Bitmask | None]],
     offsets: NDArray[np.int64],
     guides: tuple[Guide, ...],
-) -> list[NumericCounts]:
-    """Count columns of one type. A column with more edges than a pass can hold stands in several places."""
+    *,
+    cells: bool,
+) -> list[tuple[NumericCounts, Any]]:
+    """Counts and cells of columns of one type. One with more edges than a pass can hold stands in several places."""
     xp = arrays()
     real, count, distinct_values = numbers.VARIANTS[name]
     tables = _tables(guides, real)
     work, items = _work(offsets)
     slices = offsets.size - 1
-    once = np.array([_source(values, mask) for values, mask, _ in columns], np.int64)
-    out = np.array([address(cells) if cells.size else 0 for _, _, cells in columns], np.int64)
-    sources = np.column_stack((once, out))[tables.column]
-    sources[tables.pass_number > 0, 3] = 0
+    once = np.array([_source(values, mask) for values, mask in columns], np.int64)
+    written = [xp.empty(columns[i][0].size if cells else 0, np.uint16) for i in tables.column]
+    out = np.array([address(each) if each.size else 0 for each in written], np.int64)
+    sources = np.column_stack((once[tables.column], out))
     passes, work_there = to_device(sources), to_device(work)
     counts = xp.zeros((slices, len(passes), tables.cells), np.int64)
     parts = xp.empty((len(work), len(passes), 6), np.float64)
@@ -199,7 +213,7 @@ def _of_one_type(
     distinct_values.launch((len(work), len(once)), to_device(once), work_there, registers)
     numbers.merge.launch((_blocks(slices * len(passes)),), parts, to_device(items), moments, extremes)
     found = to_host(counts), to_host(moments), to_host(extremes), to_host(registers.astype(np.uint8))
-    return [tables.joined(i, *found) for i in range(len(columns))]
+    return [(tables.joined(i, *found), tables.cells_of(i, written)) for i in range(len(columns))]
 
 
 def _add(into: NumericCounts, places: NDArray[np.int64], found: NumericCounts) -> None:
@@ -239,9 +253,10 @@ class _Tables:
         sizes = np.array([edges.size + 2 for _, edges in passes], np.int32)
         for row, table, size in zip(limits, made, sizes, strict=True):
             row[:size] = table.limits[:size]
-        grids = [[table.linear, table.shift, table.base, size] for table, size in zip(made, sizes, strict=True)]
+        grids = [
+            [table.linear, table.shift, table.base, size] for table, size in zip(made, sizes, strict=True)
+        ]
         self.column = np.array([i for i, _ in passes])
-        self.pass_number = np.arange(len(passes)) - np.searchsorted(self.column, self.column)
         self.cells = int(sizes.max()) + 3
         self.sizes = sizes
         self.arrays = (
@@ -267,6 +282,19 @@ class _Tables:
             _joined(parts), moments[:, first], extremes[:, first], np.ascontiguousarray(registers[:, column])
         )
 
+    def cells_of(self, column: int, written: Sequence[Any]) -> Any:
+        """The cells of one column's values, its passes as one."""
+        xp = arrays()
+        places = np.flatnonzero(self.column == column).tolist()
+        first = written[places[0]]
+        if len(places) == 1 or not first.size:
+            return first
+        beyond = int(self.sizes[places[0]])  # the cell of +inf in the first pass; NaN's is the next
+        edges = sum(written[i].astype(np.int64) - 1 for i in places)  # that are not above a finite value
+        infinite = int(self.sizes[places].sum()) - 2 * (len(places) - 1) + first.astype(np.int64) - beyond
+        cells = xp.where(first == 0, 0, xp.where(first >= beyond, infinite, edges + 1))
+        return cells.astype(np.uint16)
+
 
 def _joined(passes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The cells on all edges, from those on the first of them, on the next ones, and so on: (slices, m + 5) each."""
@@ -279,8 +307,8 @@ def _joined(passes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=16)
-def _tables(guides: tuple[Guide, ...], real: Any) -> _Tables:
-    return _Tables(guides, real)
+def _tables(guides: tuple[Guide, ...], real: str) -> _Tables:
+    return _Tables(guides, np.float32 if real == "float32" else np.float64)
 
 
 @lru_cache(maxsize=64)

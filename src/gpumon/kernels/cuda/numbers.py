@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from gpumon.kernels import REGISTERS
 from gpumon.kernels.cuda.toolchain import (
     THREADS,
@@ -139,6 +137,7 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
     half = 8 // size  # values in a word
     each = 16 // size  # in sixteen bytes
     width = 8 * size
+    two_under_way = size >= 4  # a vector of narrow values keeps a thread busy, and its registers too
     high_bits = _high_of_float32 if real is float32 else _high_of_float64
     first_arrays = (int64[:, ::1], int64[:, ::1])  # sources, work
 
@@ -257,7 +256,10 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
             ahead = load_vector(body, int64(i))
             while i < vectors:
                 now = ahead
-                ahead = load_vector(body, int64(min(int32(i + THREADS), int32(vectors - 1))))
+                if two_under_way:
+                    ahead = load_vector(body, int64(min(int32(i + THREADS), int32(vectors - 1))))
+                else:
+                    now = load_vector(body, int64(i))
                 bits = validity(mask, bit + head + int64(i) * each, last, each)
                 row = int64(head) + int64(i) * each
                 for k in range(half):
@@ -407,8 +409,8 @@ def of_int64(word):
     return float64(int64_of_bits(word))
 
 
-VARIANTS: dict[str, tuple[type[np.floating[Any]], Any, Any]] = {
-    name: (np.float32 if real is float32 else np.float64, *_variant(name, real, size, load, decode))
+VARIANTS: dict[str, tuple[str, Any, Any]] = {
+    name: ("float32" if real is float32 else "float64", *_variant(name, real, size, load, decode))
     for name, real, size, load, decode in (
         ("float32", float32, 4, load_32, of_float32),
         ("float64", float64, 8, load_64, of_float64),
@@ -428,9 +430,7 @@ Integers of up to 16 bits are exact in float32, which is faster; those of 64 bit
 """
 
 
-@kernel(
-    "merge", (float64[:, :, ::1], int64[::1], float64[:, :, ::1], float64[:, :, ::1]), blocks=2
-)
+@kernel("merge", (float64[:, :, ::1], int64[::1], float64[:, :, ::1], float64[:, :, ::1]), blocks=2)
 def merge(parts, items, moments, extremes):
     """Merge the parts of every column and slice in the order of the rows, by Chan's update; one thread for each.
 
@@ -454,7 +454,9 @@ def merge(parts, items, moments, extremes):
         if k > 0:
             shift = parts[i, column, 2] / k
             own = parts[i, column, 1] + shift
-            squares = parts[i, column, 3] - parts[i, column, 2] * shift
+            squares = parts[i, column, 3]
+            if squares < math.inf:  # else they are beyond the largest float, whatever their mean
+                squares -= parts[i, column, 2] * shift
             delta = own - mean
             after = n + k
             mean = own if n == 0 else mean + delta * (k / after)

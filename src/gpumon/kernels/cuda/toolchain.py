@@ -29,6 +29,7 @@ __all__ = [
     "address",
     "arrays",
     "cuda",
+    "device",
     "float32",
     "float64",
     "inline",
@@ -109,6 +110,16 @@ def arrays() -> Any:
     return cupy
 
 
+def device() -> str:
+    """The device that serves, in words; raises whatever CUDA raises where none does."""
+    if SIMULATED:
+        return "Numba's simulator stands in for a device"
+    runtime = arrays().cuda.runtime
+    devices = runtime.getDeviceCount()
+    name = runtime.getDeviceProperties(runtime.getDevice())["name"].decode()
+    return f"{name} answers" if devices == 1 else f"{devices} devices answer, {name} serves"
+
+
 def stream() -> Any:
     """The default stream as a context: CuPy's and Numba's work stay in one order, whatever the host application set."""
     return nullcontext() if SIMULATED else arrays().cuda.Stream.null
@@ -123,6 +134,8 @@ def to_device(x: Any) -> Any:
     """An array of the device in C order; without a copy where it is one already."""
     if SIMULATED and not isinstance(x, np.ndarray) and hasattr(x, "__cuda_array_interface__"):
         x = _mapped(x.__cuda_array_interface__)
+    if SIMULATED and not x.flags.writeable:
+        x = x.copy()  # the simulator writes back what no kernel has written
     return arrays().ascontiguousarray(arrays().asarray(x))
 
 
@@ -133,7 +146,7 @@ def address(x: Any) -> int:
 
 def _shared_array(self: Any, shape: Any, dtype: Any, alignment: None = None) -> Any:  # noqa: ARG001
     """The simulator's own looks for an array of this line and makes one: two threads at once may each make theirs."""
-    caller = sys._getframe(1)  # noqa: SLF001
+    caller = sys._getframe(1)
     with _making:
         place = caller.f_code.co_filename, caller.f_lineno
         if place not in self._allocations:
