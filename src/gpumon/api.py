@@ -198,6 +198,7 @@ def _profile(
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import choose
     from gpumon.profiles.profile import Profile
+    from gpumon.tables.gpu import taken
     from gpumon.tables.schema import compatible, infer
     from gpumon.tables.slices import Slicing
 
@@ -232,7 +233,9 @@ def _profile(
     if local or table.here:
         kernels, why = choose(backend, table.nbytes(_wanted(columns, slicing)), device=table.device)
         backend = kernels.NAME
-        if table.device and not kernels.DEVICE:
+        if kernels.DEVICE:
+            table = taken(table)
+        elif table.device:
             table = table.load(_wanted(columns, slicing))
     table.chosen(slicing.columns)  # SchemaError if one is not there
     skipped = table.skipped
@@ -284,7 +287,13 @@ def _sampled(
 
     size = table.nbytes()
     try:
-        if size is not None and size <= SMALL and engine.NAME == "local" and resume is None:
+        if (
+            size is not None
+            and size <= SMALL
+            and engine.NAME == "local"
+            and resume is None
+            and not table.device
+        ):
             loaded = table.load(columns)
             return loaded, loaded.sample(columns), []
         return table, table.sample(columns), []

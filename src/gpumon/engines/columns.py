@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.kernels import Bitmask
 from gpumon.tables.columns import validity, values_of
+from gpumon.tables.gpu import DeviceBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,7 @@ __all__ = [
     "in_bytes",
     "microseconds",
     "numbers",
+    "numbers_in",
     "packed",
     "pattern_codes",
     "string_parts",
@@ -57,6 +60,14 @@ def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     elif pa.types.is_float16(kind):
         array = array.cast(pa.float32())
     return values_of(array), validity(array)
+
+
+def numbers_in(batch: pa.RecordBatch | DeviceBatch, name: str) -> tuple[Any, Any]:
+    """The values and the validity of a numeric column of a batch: on a device, where they are."""
+    there = batch.numbers(name) if isinstance(batch, DeviceBatch) else None
+    if there is None:
+        return numbers(batch.column(name))
+    return there.values, None if there.bits is None else Bitmask(there.bits, there.offset)
 
 
 def strings(array: pa.Array) -> pa.Array:

@@ -15,6 +15,7 @@ from gpumon.engines.columns import (
     in_bytes,
     microseconds,
     numbers,
+    numbers_in,
     packed,
     pattern_codes,
     string_parts,
@@ -82,11 +83,10 @@ class Counter:
         """The numeric columns of a batch and the lengths of its texts: their keys, values and validity."""
         for (subject, aspect), state in self.like.plan.items():
             if isinstance(state, Numeric) and subject in batch.schema.names:
-                array = batch.column(subject)
-                yield (
-                    (subject, aspect),
-                    *numbers(pc.utf8_length(strings(array)) if aspect == "length" else array),
-                )
+                if aspect == "length":
+                    yield (subject, aspect), *numbers(pc.utf8_length(strings(batch.column(subject))))
+                else:
+                    yield (subject, aspect), *numbers_in(batch, subject)
 
     def others(
         self,
@@ -215,7 +215,7 @@ class Counter:
         else:
             nothing = np.full(batch.num_rows, np.nan, np.float32), None
             there = set(batch.schema.names)
-            columns = [numbers(batch.column(name)) if name in there else nothing for name in state.columns]
+            columns = [numbers_in(batch, name) if name in there else nothing for name in state.columns]
             sums = self.kernels.comoments(columns, state.centre, state.scale, offsets)
         return [
             Pairs(state.columns, state.centre, state.scale, state.tables, *parts)

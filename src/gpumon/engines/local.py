@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+ON_DEVICE = 2  # partitions in the memory of a GPU: the next one is read while one is counted
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -40,7 +42,7 @@ def run(
     others count. Partial profiles are added in a tree by the number of the partition, so the result does not depend on
     timing. ``only`` are the numbers of the partitions to count, ``skip`` leaves files out that cannot be read.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or (ON_DEVICE if table.device else len(os.sched_getaffinity(0)))
     partitions = table.partitions(columns)
     if len(partitions) < threads:
         partitions = table.partitions(columns, threads=True)

@@ -17,6 +17,7 @@ from gpumon.errors import InputError, SchemaError
 from gpumon.tables.columns import refuse_doubles
 from gpumon.tables.datasets import Scanned
 from gpumon.tables.delimited import CsvTable
+from gpumon.tables.gpu import is_on_device, open_device
 from gpumon.tables.memory import Frame, from_reader
 from gpumon.tables.parquet import ParquetTable
 from gpumon.tables.paths import Unreadable, find, opened, reading, refusal
@@ -25,7 +26,7 @@ from gpumon.tables.table import Each, Table, in_threads
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["open_table"]
+__all__ = ["as_arrow", "open_table"]
 
 
 ARROW_UNITS = ("D", "s", "ms", "us", "ns")  # of NumPy times
@@ -39,6 +40,8 @@ def open_table(source: Any, *, name: str | None = None, skip: bool = False, each
     - a path, folder, glob or fsspec URL of Parquet files (also partitioned in ``key=value`` folders), of Arrow IPC
       (Feather) files or of CSV files (also .gz, .bz2, .zst);
     - a pandas DataFrame, a Polars DataFrame or LazyFrame, a dict of arrays or lists;
+    - what is in the memory of a GPU: a cuDF DataFrame or Series, a CuPy array, anything with
+      ``__cuda_array_interface__`` or a DLPack of a CUDA device, a dict of such;
     - a pyarrow Table, RecordBatch, Dataset or RecordBatchReader (this one can be read once);
     - any object with ``__arrow_c_stream__``, ``__arrow_c_array__`` or ``__dataframe__``.
 
@@ -54,6 +57,8 @@ def open_table(source: Any, *, name: str | None = None, skip: bool = False, each
     name = name or "the table"
     if isinstance(source, Table):
         return source
+    if is_on_device(source):
+        return open_device(source, name)
     if isinstance(source, Mapping):
         return Frame(_from_dict(source, name), name)
     if _is(source, "pandas", "DataFrame"):
@@ -152,6 +157,12 @@ def _name(column: Any, table: str) -> str:
         raise SchemaError(
             f"{table}: the name {str(column)!r} is no Unicode text; rename the column"
         ) from error
+
+
+def as_arrow(values: Any, column: str, name: str) -> pa.Array:
+    """One column as an Arrow array; SchemaError if it cannot be one."""
+    array = _array(values, column, name)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _array(values: Any, column: str, name: str) -> pa.Array | pa.ChunkedArray:

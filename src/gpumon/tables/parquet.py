@@ -111,16 +111,16 @@ class ParquetTable(Table):
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int:
         """About how many bytes ``columns`` take when decoded."""
-        return self.rows * self._row_bytes(self.chosen(columns))
+        return self.rows * self.row_bytes(self.chosen(columns))
 
     def partitions(self, columns: Sequence[str] | None = None, *, threads: bool = False) -> list[RowGroups]:
         """Neighbouring row groups, of at most 512 files, up to 1,048,576 rows or 256 MiB; a larger one is alone."""
         schema = self.chosen(columns)
-        row_bytes = self._row_bytes(schema)
+        row_bytes = self.row_bytes(schema)
         most = min(PARTITION_ROWS, PARTITION_BYTES // max(row_bytes, 1))
         groups: list[list[Piece]] = [[]]
         rows = files = 0
-        for piece in self._row_groups():
+        for piece in self.row_groups():
             if groups[-1] and (rows + piece.rows > most or files == PARTITION_FILES):
                 groups.append([])
                 rows = files = 0
@@ -135,7 +135,7 @@ class ParquetTable(Table):
         Of eight row groups or more of a table that is not small, each gives rows from its beginning only, so that not
         all need be decoded.
         """
-        groups = list(self._row_groups())
+        groups = list(self.row_groups())
         small = self.nbytes() <= SMALL
         some = groups if small else [groups[i] for i in evenly_spaced(len(groups), SAMPLE_ROW_GROUPS)]
         schema = self.chosen(columns)
@@ -158,7 +158,8 @@ class ParquetTable(Table):
         other._files = [(file, footer) for file, footer in self._files if file.path not in paths]
         return other
 
-    def _row_groups(self) -> Iterator[Piece]:
+    def row_groups(self) -> Iterator[Piece]:
+        """The row groups of all files, in order."""
         for file, footer in self._files:
             for i, rows in enumerate(footer.rows):
                 yield Piece(file, (i,), rows, footer.whole)
@@ -172,7 +173,7 @@ class ParquetTable(Table):
         repeats = is_text(column.type) and has_dictionary and row_bytes <= REPEATED
         return column.with_type(WORDS) if repeats else column
 
-    def _row_bytes(self, schema: pa.Schema) -> int:
+    def row_bytes(self, schema: pa.Schema) -> int:
         """About the bytes of a decoded row: widths, and of strings what they take in the first row group."""
         fixed = sum(int(f.type.bit_width) / 8 for f in schema if not is_text(f.type) and f.type != WORDS)
         text = (f.name for f in schema if is_text(f.type) or f.type == WORDS)

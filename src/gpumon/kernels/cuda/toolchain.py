@@ -53,6 +53,8 @@ THREADS = 256
 ARCHITECTURES = ((8, 0), (9, 0), (10, 0))
 """Compute capabilities that every kernel is compiled for in the tests: A100, H100 and H200, B200."""
 
+_LAUNCHING = Lock()  # a kernel is compiled once, whichever thread comes first; launching takes microseconds
+
 KERNELS: dict[str, Kernel] = {}
 """Every kernel by name; a variant of one for a type of values has that in its name."""
 
@@ -76,13 +78,14 @@ class Kernel:
         """Run on the arrays of :func:`arrays`, in the order of the default stream."""
         if 0 in grid:
             return
-        if self._compiled is None:
-            self._compiled = (
-                cuda.jit(self.function)
-                if SIMULATED
-                else cuda.jit(self.signature, launch_bounds=(THREADS, self.blocks))(self.function)
-            )
-        self._compiled[grid, THREADS](*(_argument(x) for x in arguments))
+        with _LAUNCHING:
+            if self._compiled is None:
+                self._compiled = (
+                    cuda.jit(self.function)
+                    if SIMULATED
+                    else cuda.jit(self.signature, launch_bounds=(THREADS, self.blocks))(self.function)
+                )
+            self._compiled[grid, THREADS](*(_argument(x) for x in arguments))
 
 
 def kernel(name: str, signature: Any, blocks: int = 4) -> Callable[[Callable[..., None]], Kernel]:
