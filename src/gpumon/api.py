@@ -468,10 +468,10 @@ def _described(counted: Profile) -> str:
 def _backend(before: Profile, now: Profile) -> str:
     """Which kernels counted, and why; each table's if they differ."""
     told = [
-        f"{counted.facts.get('backend', 'saved')} ({counted.facts.get('why', 'it was counted before')})"
+        f"{counted.facts.get('backend', 'cpu')}: {counted.facts.get('why', 'counted before')}"
         for counted in (before, now)
     ]
-    return told[1] if told[0] == told[1] else f"{told[1]}; the reference: {told[0]}"
+    return told[1] if told[0] == told[1] else f"{told[1]}; the reference on {told[0]}"
 
 
 def _version() -> str:

@@ -279,7 +279,7 @@ def test_parquet_on_the_device_leaves_the_profile_of_the_file(rows, cudf, tmp_pa
 def test_a_scan_reports_the_same_on_both_backends(rows):
     reference, current = rows.slice(0, 350), rows.slice(350)
     here, there = (gpumon.scan(current, reference, backend=name) for name in ("cpu", "cuda"))
-    assert there.facts["Backend"].startswith("cuda (")
+    assert there.facts["Backend"].startswith("cuda: as asked for")
     for left, right in zip(here.results, there.results, strict=True):
         assert (left.metric, left.column, left.status) == (right.metric, right.column, right.status)
         assert left.value == pytest.approx(right.value, rel=1e-9, nan_ok=True), (left.metric, left.column)
