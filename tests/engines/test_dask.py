@@ -114,6 +114,7 @@ def test_a_dask_dataframe_counts_as_the_frame_that_it_was_cut_from(client, many,
     assert {key: after.get(key) for key in before} == before  # nothing was moved
     if partitions == 4:
         assert counts(gpumon.profile(whole, engine="local")) == counts(expected)
+        assert counts(gpumon.profile(kept, engine="local")) == counts(expected)
         parts = [dask.delayed(frame.iloc[i : i + 999]) for i in range(0, len(frame), 999)]
         assert counts(gpumon.profile(parts)) == counts(expected)
         futures = client.scatter([frame[:1500], frame[1500:]])

@@ -107,8 +107,7 @@ class Collection(Table):
         tasks = [dask.delayed(work, name="read", pure=False)(*some) for some in arguments]
         if self._client is not None:
             return list(self._client.compute(tasks, sync=True))
-        futures = any(isinstance(frame, Future) for frame in self._frames)
-        return list(dask.compute(*tasks, **({} if futures else {"scheduler": "threads"})))
+        return list(dask.compute(*tasks))  # by the active client if there is one, else in threads
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Chunk(Whole):
         """The rows in order."""
         frame = self.frame
         if isinstance(frame, Delayed):
-            (frame,) = dask.compute(frame, scheduler="sync")
+            (frame,) = dask.compute(frame)
         elif isinstance(frame, Future):
             frame = frame.result()
         where = f"{self.name}, partition {self.number}"
