@@ -179,3 +179,29 @@ def test_a_scan_of_files_imports_neither_pandas_nor_dask(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_engines_and_bad_files_from_the_shell(run, tables, tmp_path):
+    reference, far = tables / "reference.parquet", tables / "far.parquet"
+    code, _, err = run("scan", reference, far, "--engine", "local", "--scheduler", "tcp://127.0.0.1:1")
+    assert code == 3
+    assert "leave --scheduler out" in err
+    code, _, err = run("scan", reference, far, "--engine", "spark")
+    assert code == 3
+    assert "engine 'spark' is unknown" in err
+    code, _, err = run("scan", reference, far, "--workers", "0")
+    assert code == 3
+    folder = tmp_path / "current"
+    folder.mkdir()
+    (folder / "far.parquet").write_bytes(far.read_bytes())
+    (folder / "cut.parquet").write_bytes(far.read_bytes()[:-9])
+    code, _, err = run("scan", reference, folder)
+    assert code == 3
+    assert "cut.parquet: the file is cut short" in err
+    code, out, _ = run("scan", reference, folder, "--on-bad-file", "skip", "--json", tmp_path / "scan.json")
+    assert code == 2  # an alert weighs more than an error
+    assert "a file was skipped, rows unknown" in " ".join(out.split())
+    (folder / "far.parquet").write_bytes((tables / "same.parquet").read_bytes())
+    code, out, _ = run("scan", reference, folder, "--on-bad-file", "skip", "--resume", tmp_path / "kept")
+    assert code == 3  # nothing moved, but not all was seen
+    assert not (tmp_path / "kept").exists()
