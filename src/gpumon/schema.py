@@ -30,6 +30,7 @@ class Role(StrEnum):
     TARGET = "target"
     PREDICTION = "prediction"
     SCORE = "score"
+    WEIGHT = "weight"
     TIMESTAMP = "timestamp"
     ID = "id"
 

@@ -21,9 +21,11 @@ from gpumon.engines.columns import (
     string_parts,
     strings,
 )
+from gpumon.engines.labels import LabelCounter, LabelTally
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
+from gpumon.profiles.labels import Labelled
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -101,7 +103,9 @@ class Counter:
             if isinstance(state, Pairs):
                 if not there.isdisjoint(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets, cells)
-            elif subject in there and not isinstance(state, Numeric | Rows):  # a column may be called ""
+            elif subject in there and not isinstance(
+                state, Numeric | Rows | Labelled
+            ):  # a column may be called ""
                 array = batch.column(subject)
                 yield (subject, aspect), self._column(state, (subject, aspect), array, offsets)
 
@@ -223,6 +227,11 @@ class Counter:
         ]
 
     @cached_property
+    def labels(self) -> LabelCounter:
+        """What counting predictions and labels needs."""
+        return LabelCounter(self.like, self.kernels)
+
+    @cached_property
     def _rank_tables(self) -> NDArray[np.float64]:
         """The mid-rank of each cell of each ranked column, NaN for the missing: (k, most cells)."""
         state = self.like.plan["", "spearman"]
@@ -270,6 +279,7 @@ class _Tally:
         self.places: dict[Slice, int] = {}
         self.numeric: dict[tuple[str, str], NumericCounts] = {}
         self.states: dict[Key, State] = {}
+        self.labels = LabelTally(counter.labels)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
@@ -283,6 +293,7 @@ class _Tally:
         ranked = ("", "spearman") in counter.like.plan
         found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=ranked)
         cells = dict(zip(columns, found, strict=True)) if ranked else {}
+        self.labels.add(batch, offsets, places, len(self.places))
         for (subject, aspect), counted in counter.others(batch, offsets, cells):
             for (window, segment), state in zip(slices, counted, strict=True):
                 key = Key(window, segment, subject, aspect)
@@ -313,6 +324,7 @@ class _Tally:
                 if held.counts[place].any():
                     parts = (array[place] for array in held)
                     states[Key(window, segment, subject, aspect)] = Numeric(edges, *parts)
+        states |= self.labels.states(self.places)
         return Profile(like.schema, like.plan, states)
 
 

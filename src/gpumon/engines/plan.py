@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpumon.engines.columns import PATTERNS, in_bytes, numbers, strings
+from gpumon.engines.labels import label_states
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
 from gpumon.profiles.numeric import Numeric, Sorted, edges_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gpumon.engines.labels import Labelling
     from gpumon.profiles.state import State
     from gpumon.schema import Column, Schema
 
@@ -38,10 +40,19 @@ MOST_CORRELATED = 200
 LONGEST_NAME = 256  # bytes: a longer value is counted by its hash, not by name
 
 
-def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = False) -> Profile:
+def plan(
+    schema: Schema,
+    sample: pa.Table,
+    *,
+    pairs: bool = True,
+    exact: bool = False,
+    labelling: Labelling | None = None,
+    name: str = "the table",
+) -> Profile:
     """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference.
 
-    ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value.
+    ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value;
+    ``labelling`` says how predictions are to be read; ``name`` is what messages call the table.
     """
     values = {
         column.name: _floats(sample.column(column.name))
@@ -56,6 +67,7 @@ def plan(schema: Schema, sample: pa.Table, *, pairs: bool = True, exact: bool = 
             states |= {(name, "sorted"): Sorted.on() for name in values}
         if pairs:
             states |= _pairs(schema, values, states, pool)
+    states |= label_states(schema, sample, labelling, name)
     return Profile(schema, states)
 
 

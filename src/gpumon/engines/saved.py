@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.engines.notes import differences
 from gpumon.errors import InputError, MergeError, OptionError, SchemaError
+from gpumon.profiles.labels import Labelled
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Profile
 from gpumon.profiles.times import Rows
@@ -16,6 +17,7 @@ from gpumon.tables.schema import Differences
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gpumon.profiles.state import State
     from gpumon.tables.slices import Slicing
 
 __all__ = ["as_current", "as_reference"]
@@ -53,10 +55,17 @@ def as_reference(
     plan = {
         key: state
         for key, state in saved.plan.items()
-        if isinstance(state, Rows) or kept.issuperset(state.columns if isinstance(state, Pairs) else key[:1])
+        if isinstance(state, Rows) or kept.issuperset(_columns(key, state))
     }
     states = {key: state for key, state in saved.states.items() if key[2:] in plan}
     return Profile(schema, plan, states, saved.facts)
+
+
+def _columns(key: tuple[str, str], state: State) -> tuple[str, ...]:
+    """The columns that a state was counted from."""
+    if isinstance(state, Labelled):
+        return state.sources
+    return state.columns if isinstance(state, Pairs) else key[:1]
 
 
 def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS",
+    "LEAST_PROBABILITY",
     "REGISTERS",
     "Bitmask",
     "Comoments",
+    "ConfusionCounts",
     "Kernels",
     "NumericColumn",
     "NumericCounts",
+    "ResidualCounts",
+    "ScoreCounts",
     "choose",
     "crossover",
     "cuda_status",
@@ -40,6 +44,8 @@ __all__ = [
 BACKENDS = ("auto", "cpu", "cuda", "plain")
 REGISTERS = 4096
 """HyperLogLog registers of a column (p = 12): a standard error of 1.04 / 64 = 1.6 %."""
+LEAST_PROBABILITY = 1e-15
+"""The least probability of what happened whose logarithm is taken: a sure mistake costs 34.5 nats and not infinitely many."""
 
 CROSSOVER = 256 * 2**20
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"  # for tests: far too slow for data
@@ -90,6 +96,35 @@ class Comoments(NamedTuple):
     sums: NDArray[np.float64]  # Σ xᵢ
     squares: NDArray[np.float64]  # Σ xᵢ²
     products: NDArray[np.float64]  # Σ xᵢ xⱼ
+
+
+class ConfusionCounts(NamedTuple):
+    """What true and predicted classes leave behind, a place for every slice; see ``profiles.labels.Confusion``."""
+
+    counts: NDArray[np.int64]  # (places, k + 2, k + 2)
+    mass: NDArray[np.float64]  # the same, or without elements where there are no weights
+
+
+class ScoreCounts(NamedTuple):
+    """What scores leave behind by label, a place for every slice; see ``profiles.labels.Scores``."""
+
+    counts: NDArray[np.int64]  # (places, 3, m + 5)
+    mass: NDArray[np.float64]  # the same, or without elements
+    probability: NDArray[np.float64]  # (places, 3, m + 5)
+    errors: NDArray[np.float64]  # (places, 3, 7)
+    outside: NDArray[np.int64]  # (places, 3)
+
+
+class ResidualCounts(NamedTuple):
+    """What residuals leave behind, a place for every slice; see ``profiles.labels.Residuals``."""
+
+    counts: NDArray[np.int64]  # (places, m + 5)
+    absolute: NDArray[np.int64]  # (places, k + 5)
+    extremes: NDArray[np.float64]  # (places, 2, 2)
+    sums: NDArray[np.float64]  # (places, 16)
+    at_step: NDArray[np.int64]  # (places, j + 5)
+    errors: NDArray[np.float64]  # (places, j + 5, 4)
+    missing: NDArray[np.int64]  # (places, 3)
 
 
 class Kernels(Protocol):
@@ -146,6 +181,51 @@ class Kernels(Protocol):
         self, cells: Sequence[NDArray[np.uint16]], tables: NDArray[np.float64], offsets: NDArray[np.int64]
     ) -> Comoments:
         """Co-moments of k columns whose values are read off ``tables`` (k, cells), NaN where missing."""
+        ...
+
+    def classes(
+        self, values: NDArray[Any], valid: NDArray[np.bool_] | None, known: NDArray[np.float64]
+    ) -> NDArray[np.int32]:
+        """The place of every number in ``known`` (k,), increasing; k where it is none of them, k + 1 where missing."""
+        ...
+
+    def confusion(
+        self,
+        actual: NDArray[np.int32],
+        predicted: NDArray[np.int32],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: ConfusionCounts,
+    ) -> None:
+        """Add every pair of classes, each 0 … k + 1, to ``into``, at the place of its slice."""
+        ...
+
+    def scored(
+        self,
+        scores: tuple[NDArray[Any], NDArray[np.bool_] | None],
+        labels: NDArray[np.int32],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        guide: Guide,
+        into: ScoreCounts,
+    ) -> None:
+        """Add scores (values and validity) with labels 0 (negative), 1 (positive), 2 (unlabelled) to ``into``."""
+        ...
+
+    def residuals(
+        self,
+        target: NDArray[np.float64],
+        prediction: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        centre: float,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        guides: tuple[Guide, Guide, Guide],
+        into: ResidualCounts,
+    ) -> None:
+        """Add residuals to ``into``; NaN where missing. Guides: of the residuals, their sizes, the predictions."""
         ...
 
 

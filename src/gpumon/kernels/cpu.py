@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from gpumon.kernels import REGISTERS, Comoments
+from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import NumericColumn
+    from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "cpu"
@@ -126,6 +126,62 @@ def rank_comoments(
             row[:] = cell[start:stop]
         _comoments_of_cells(part, start, tables, offsets, *sums)
     return _whole(sums)
+
+
+def classes(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, known: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Places of numbers in a list; see :class:`gpumon.kernels.Kernels`."""
+    found = np.empty(values.size, np.int32)
+    _classes(values, _mask(valid), known, found)
+    return found
+
+
+def confusion(
+    actual: NDArray[np.int32],
+    predicted: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: ConfusionCounts,
+) -> None:
+    """Count pairs of classes; see :class:`gpumon.kernels.Kernels`."""
+    _confusion(actual, predicted, _weights(weights), offsets, places, *into)
+
+
+def scored(
+    scores: tuple[NDArray[Any], NDArray[np.bool_] | None],
+    labels: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    into: ScoreCounts,
+) -> None:
+    """Count scores by label; see :class:`gpumon.kernels.Kernels`."""
+    values, mask = _floats(scores[0]), _mask(scores[1])
+    given = labels, _weights(weights), offsets, places, *_numbers(guide)
+    _scored(values, mask, *given, LEAST_PROBABILITY, *into)
+
+
+def residuals(
+    target: NDArray[np.float64],
+    prediction: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    centre: float,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guides: tuple[Guide, Guide, Guide],
+    into: ResidualCounts,
+) -> None:
+    """Count residuals; see :class:`gpumon.kernels.Kernels`."""
+    limits = tuple(guide.limits[: -guide.stride - 1] for guide in guides)
+    _residuals(target, prediction, _weights(weights), centre, offsets, places, *limits, *into)
+
+
+def _weights(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Weights for compiled code, empty if every row counts 1."""
+    return np.empty(0) if weights is None else weights
 
 
 def _no_sums(k: int, slices: int) -> tuple[NDArray[np.float64], ...]:
@@ -554,6 +610,183 @@ def _distinct(hashes, offsets, registers):
     for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
             _register(hashes[i], registers[s])
+
+
+@compiled
+def _classes(values, valid, known, found):
+    k = known.size
+    for i in range(values.size):
+        value = np.float64(values[i])
+        place = 0
+        while place < k and known[place] < value:
+            place += 1
+        if place < k and known[place] != value:
+            place = k
+        missing = value != value or (valid.size > 0 and not valid[i])
+        found[i] = k + 1 if missing else place
+
+
+@compiled
+def _confusion(actual, predicted, weights, offsets, places, counts, mass):
+    for s in range(offsets.size - 1):
+        rows = counts[places[s]]
+        for i in range(offsets[s], offsets[s + 1]):
+            rows[np.uint64(actual[i]), np.uint64(predicted[i])] += 1
+        if weights.size:
+            held = mass[places[s]]
+            for i in range(offsets[s], offsets[s + 1]):
+                held[np.uint64(actual[i]), np.uint64(predicted[i])] += weights[i]
+
+
+@compiled
+def _scored(
+    values,
+    valid,
+    labels,
+    weights,
+    offsets,
+    places,
+    limits,
+    first,
+    linear,
+    origin,
+    scale,
+    shift,
+    base,
+    stride,
+    deep,
+    least,
+    counts,
+    mass,
+    probability,
+    errors,
+    outside,
+):
+    numbers = np.empty(BLOCK)
+    pieces = np.empty(BLOCK, np.uint16)
+    cells = np.empty(BLOCK, np.uint16)
+    held = np.empty(BLOCK, values.dtype)
+    logs = np.empty(BLOCK)
+    null = counts.shape[2] - 1
+    for s in range(offsets.size - 1):
+        place = places[s]
+        for start in range(offsets[s], offsets[s + 1], BLOCK):
+            stop = min(start + BLOCK, offsets[s + 1])
+            block = values[start:stop]
+            if valid.size:
+                _fill(block, valid[start:stop], held)
+                block = held[: block.size]
+            _pieces(block, first.size - 1, linear, origin, scale, shift, base, numbers, pieces)
+            _cells(block, pieces, limits, first, stride, deep, cells)
+            label = labels[start:stop]
+            for i in range(block.size):
+                p = np.float64(block[i])
+                right = p if label[i] == 1 else 1.0 - p
+                right = right if right > least else least
+                logs[i] = right if right < 1.0 else 1.0
+            for i in range(block.size):
+                logs[i] = -np.log(logs[i])
+            for i in range(block.size):
+                p = np.float64(block[i])
+                y = np.uint64(label[i])
+                w = weights[start + i] if weights.size else 1.0
+                if abs(p) < np.inf:
+                    cell = np.uint64(cells[i])
+                    probability[place, y, cell] += w * p
+                    e = 1.0 - p if y == 1 else p
+                    square = e * e
+                    loss = 0.0 if y == 2 else logs[i]
+                    sums = errors[place, y]
+                    sums[0] += w * e
+                    sums[1] += w * square
+                    sums[2] += w * (square * e)
+                    sums[3] += w * (square * square)
+                    sums[4] += w * loss
+                    sums[5] += w * (loss * loss)
+                    sums[6] += w * w
+                    if p < 0.0 or p > 1.0:
+                        outside[place, y] += 1
+                else:
+                    missing = valid.size > 0 and not valid[start + i]
+                    cell = np.uint64(null if missing else null - 1)
+                counts[place, y, cell] += 1
+                if weights.size:
+                    mass[place, y, cell] += w
+
+
+@compiled
+def _cell_of(value, limits):
+    """The number of limits that are not above a value, by halving."""
+    low, high = 0, limits.size
+    while low < high:
+        middle = (low + high) >> 1
+        if limits[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _residuals(
+    target,
+    prediction,
+    weights,
+    centre,
+    offsets,
+    places,
+    edges,
+    sizes,
+    steps,
+    counts,
+    absolute,
+    extremes,
+    sums,
+    at_step,
+    errors,
+    missing,
+):
+    for s in range(offsets.size - 1):
+        place = places[s]
+        total, span = sums[place], extremes[place]
+        for i in range(offsets[s], offsets[s + 1]):
+            y, p = target[i], prediction[i]
+            w = weights[i] if weights.size else 1.0
+            known, told = abs(y) < np.inf, abs(p) < np.inf
+            if not (known and told):
+                missing[place, 0 if told else 1 if known else 2] += 1
+                continue
+            e = p - y + 0.0
+            size = abs(e)
+            counts[place, _cell_of(e, edges)] += 1
+            absolute[place, _cell_of(size, sizes)] += 1
+            step = _cell_of(p, steps)
+            at_step[place, step] += 1
+            errors[place, step, 0] += w
+            errors[place, step, 1] += w * e
+            errors[place, step, 2] += w * (e * e)
+            errors[place, step, 3] += w * size
+            span[0, 0], span[0, 1] = min(span[0, 0], e), max(span[0, 1], e)
+            span[1, 0], span[1, 1] = min(span[1, 0], size), max(span[1, 1], size)
+            a, b, whole = y - centre, p - centre, abs(y) + abs(p)
+            relative = size / abs(y) if y != 0.0 else 0.0
+            symmetric = 2.0 * (size / whole) if whole > 0.0 else 0.0
+            total[0] += w
+            total[1] += w * w
+            total[2] += w * e
+            total[3] += w * (e * e)
+            total[4] += w * (e * e) * (e * e)
+            total[5] += w * size
+            total[6] += w * a
+            total[7] += w * (a * a)
+            total[8] += w * b
+            total[9] += w * (b * b)
+            total[10] += w * (a * b)
+            total[11] += w if y != 0.0 else 0.0
+            total[12] += w * relative
+            total[13] += w * (relative * relative)
+            total[14] += w * symmetric
+            total[15] += w * (symmetric * symmetric)
 
 
 def cache_folder() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpumon.kernels import REGISTERS, Comoments
+from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
 from gpumon.kernels.lookup import cells_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import NumericColumn
+    from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "plain"
@@ -143,6 +143,110 @@ def _comoments(columns: NDArray[np.float64], offsets: NDArray[np.int64]) -> Como
         with np.errstate(over="ignore", invalid="ignore"):
             s[i], q[i], g[i] = x @ there.T, (x * x) @ there.T, x @ x.T
     return Comoments(n, s, q, g)
+
+
+def classes(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, known: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Places of numbers in a list; see :class:`gpumon.kernels.Kernels`."""
+    x = values.astype(np.float64)
+    place = np.minimum(np.searchsorted(known, x), known.size - 1)
+    codes = np.where(known[place] == x, place, known.size)
+    missing = np.isnan(x) if valid is None else np.isnan(x) | ~valid
+    return np.where(missing, known.size + 1, codes).astype(np.int32)
+
+
+def confusion(
+    actual: NDArray[np.int32],
+    predicted: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: ConfusionCounts,
+) -> None:
+    """Count pairs of classes; see :class:`gpumon.kernels.Kernels`."""
+    k = into.counts.shape[-1]
+    pair = actual.astype(np.int64) * k + predicted
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        into.counts[place] += np.bincount(pair[start:stop], minlength=k * k).reshape(k, k)
+        if weights is not None:
+            into.mass[place] += np.bincount(pair[start:stop], weights[start:stop], k * k).reshape(k, k)
+
+
+def scored(
+    scores: tuple[NDArray[Any], NDArray[np.bool_] | None],
+    labels: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    into: ScoreCounts,
+) -> None:
+    """Count scores by label; see :class:`gpumon.kernels.Kernels`."""
+    values, valid = scores
+    edges = _edges(guide)
+    p = values.astype(np.float64) + 0.0
+    there = np.isfinite(p)
+    cell = np.where(there, cells_of(p, edges), edges.size + 3)
+    if valid is not None:
+        cell[~valid], there = edges.size + 4, there & valid
+    p = np.where(there, p, 0.0)
+    w = np.ones(p.size) if weights is None else weights
+    e = np.where(labels == 1, 1.0 - p, p)
+    right = np.minimum(np.maximum(np.where(labels == 1, p, 1.0 - p), LEAST_PROBABILITY), 1.0)
+    loss = np.where(labels == 2, 0.0, -np.log(right))
+    terms = w[:, None] * np.stack((e, e**2, e**3, e**4, loss, loss**2, w), axis=-1)
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        for label in range(3):
+            rows = start + np.flatnonzero(labels[start:stop] == label)
+            at, size = cell[rows], edges.size + 5
+            into.counts[place, label] += np.bincount(at, minlength=size)
+            into.probability[place, label] += np.bincount(at, w[rows] * p[rows], size)
+            if weights is not None:
+                into.mass[place, label] += np.bincount(at, w[rows], size)
+            rows = rows[there[rows]]
+            into.errors[place, label] += terms[rows].sum(axis=0)
+            into.outside[place, label] += np.count_nonzero((p[rows] < 0) | (p[rows] > 1))
+
+
+def residuals(
+    target: NDArray[np.float64],
+    prediction: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    centre: float,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guides: tuple[Guide, Guide, Guide],
+    into: ResidualCounts,
+) -> None:
+    """Count residuals; see :class:`gpumon.kernels.Kernels`."""
+    known = np.isfinite(target), np.isfinite(prediction)
+    both = known[0] & known[1]
+    y, p = np.where(both, target, 0.0), np.where(both, prediction, 0.0)
+    w = np.ones(y.size) if weights is None else weights
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        e = p - y + 0.0
+        size, whole, a, b = np.abs(e), np.abs(y) + np.abs(p), y - centre, p - centre
+        relative = np.where(y != 0, size / np.abs(y), 0.0)
+        symmetric = np.where(whole > 0, 2.0 * (size / whole), 0.0)
+        nonzero = (y != 0).astype(np.float64)
+        parts: list[Any] = [1.0, w, e, e**2, e**4, size, a, a**2, b, b**2, a * b]
+        parts += [nonzero, relative, relative**2, symmetric, symmetric**2]
+        terms = w[:, None] * np.stack([np.broadcast_to(part, y.shape) for part in parts], axis=-1)
+        cells = [cells_of(x, _edges(guide)) for x, guide in zip((e, size, p), guides, strict=True)]
+        for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+            rows = start + np.flatnonzero(both[start:stop])
+            for counts, cell in zip((into.counts, into.absolute, into.at_step), cells, strict=True):
+                counts[place] += np.bincount(cell[rows], minlength=counts.shape[-1])
+            for i, values in enumerate((w, w * e, w * e**2, w * size)):
+                into.errors[place, :, i] += np.bincount(cells[2][rows], values[rows], into.errors.shape[1])
+            into.sums[place] += terms[rows].sum(axis=0)
+            for i, values in enumerate((e[rows], size[rows])):
+                least, largest = into.extremes[place, i]
+                into.extremes[place, i] = values.min(initial=least), values.max(initial=largest)
+            gone = [~known[0][start:stop], ~known[1][start:stop]]
+            counted = (gone[0] & ~gone[1], gone[1] & ~gone[0], gone[0] & gone[1])
+            into.missing[place] += [np.count_nonzero(each) for each in counted]
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

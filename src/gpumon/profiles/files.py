@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -36,15 +37,17 @@ __all__ = ["FORMAT", "dumps", "load", "loads", "pack", "save", "unpack", "write"
 FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
-    kind.__name__: kind.on for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times)
+    kind.__name__: kind.on
+    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals)
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours",
-    "float64": "edges moments extremes values centre scale tables sums squares products",
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step",
+    "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
+    "threshold sizes steps",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns",
+    TEXTS: "vocabulary names.values columns weight classes positive",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -283,9 +286,17 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
     }
     allowed = needed | {("", aspect): Pairs for aspect in ("pearson", "spearman")}
     allowed |= {(name, "sorted"): Sorted for name in numeric}
-    kinds = {key: type(state) for key, state in plan.items()}
+    kinds = {key: type(state) for key, state in plan.items() if not isinstance(state, Labelled)}
     if len(set(schema.names)) < len(schema) or not needed.items() <= kinds.items() <= allowed.items():
         raise ProfileError("its states are not those of its columns")
+    for (subject, aspect), labelled in plan.items():
+        if not isinstance(labelled, Labelled):
+            continue
+        kind = {"confusion": Confusion, "scores": Scores, "residuals": Residuals}.get(
+            aspect.partition(" ")[0]
+        )
+        if subject or type(labelled) is not kind or not set(labelled.sources) <= set(schema.names):
+            raise ProfileError("its predictions and labels are not those of its columns")
     for column in schema:
         state = plan[column.name, "values"]
         if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):

@@ -13,7 +13,7 @@ from gpumon.profiles.state import MAX, PLAN, SUM, State, rule
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REGISTERS", "Numeric", "Sorted", "chan", "edges_of"]
+__all__ = ["REGISTERS", "Numeric", "Sorted", "around", "chan", "edges_of"]
 
 MOST_EDGES = 1024
 """Edges of a column with many values; one with at most this many values gets a bin for each of them."""
@@ -113,11 +113,11 @@ class Sorted(State):
         return cls(np.zeros(0))
 
 
-def edges_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Edges for counting a column whose reference holds (a sample of) ``values``: (m,), 2 ≤ m ≤ 2,048.
+def edges_of(values: NDArray[np.float64], most: int = MOST_EDGES) -> NDArray[np.float64]:
+    """Edges for counting a column whose reference holds (a sample of) ``values``: (m,), 2 ≤ m ≤ 2 · ``most``.
 
-    Up to 1,024 distinct values: each has a bin [v, next float after v) of its own, so every metric is exact.
-    Otherwise values that hold more than 1/1,024 of the sample get such a bin, and the rest is cut into bins of
+    Up to ``most`` (1,024) distinct values: each has a bin [v, next float after v) of its own, so every metric is exact.
+    Otherwise values that hold more than one part in ``most`` of the sample get such a bin, and the rest is cut into bins of
     about equal mass. NaN and infinite values are left out.
     """
     values = np.sort(values[np.isfinite(values)]) + 0.0
@@ -125,16 +125,16 @@ def edges_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.array([0.0, 1.0])
     starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
     distinct, mass = values[starts], np.diff(np.concatenate((starts, [values.size])))
-    if distinct.size <= MOST_EDGES:
-        return _around(distinct)
-    heavy = np.flatnonzero(mass * MOST_EDGES > values.size)
-    heavy = heavy[np.argsort(-mass[heavy], kind="stable")][: MOST_EDGES // 4]
+    if distinct.size <= most:
+        return around(distinct)
+    heavy = np.flatnonzero(mass * most > values.size)
+    heavy = heavy[np.argsort(-mass[heavy], kind="stable")][: most // 4]
     rest = np.delete(distinct, heavy).repeat(np.delete(mass, heavy))
-    levels = np.linspace(0, rest.size - 1, MOST_EDGES - 2 * heavy.size).round().astype(np.int64)
-    return np.unique(np.concatenate((_around(np.sort(distinct[heavy])), rest[levels])))
+    levels = np.linspace(0, rest.size - 1, most - 2 * heavy.size).round().astype(np.int64)
+    return np.unique(np.concatenate((around(np.sort(distinct[heavy])), rest[levels])))
 
 
-def _around(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def around(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each value and the float after it (for the largest float, the one before it)."""
     beside = np.nextafter(values, np.where(values < LARGEST, np.inf, -np.inf))
     return np.unique(np.concatenate((values, beside)))

@@ -1,0 +1,455 @@
+"""Predictions and labels: what is planned for them from a sample of the reference, and how batches are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gpumon.engines.columns import numbers, packed, string_parts, strings
+from gpumon.errors import InputError, OptionError, SchemaError
+from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts
+from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.profiles.labels import MOST_CLASSES, Confusion, Labelled, Residuals, Scores, score_edges
+from gpumon.profiles.numeric import edges_of
+from gpumon.profiles.profile import Key
+from gpumon.schema import Kind, Role
+from gpumon.tables.columns import listed, validity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.kernels import Kernels
+    from gpumon.profiles.profile import Profile, Slice
+    from gpumon.profiles.state import State
+    from gpumon.schema import Schema
+
+__all__ = ["TASKS", "LabelTally", "Labelling", "label_states"]
+
+TASKS = ("binary", "multiclass", "regression")
+FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
+MANY_CELLS, FEW_CELLS = 1_024, 128  # of one class against the rest: 8,192 for each of many would be much
+STEPS = 64  # cells of the predictions of a regression, about equally filled
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How predictions are to be read; what is None is found in the data.
+
+    ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
+    ``scores`` maps classes to columns where every class has a score of its own.
+    """
+
+    task: str | None = None
+    threshold: float = 0.5
+    positive: str | None = None
+    scores: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in {None, *TASKS}:
+            raise OptionError(f"task {self.task!r} is unknown: use one of {', '.join(TASKS)}")
+        threshold: Any = self.threshold
+        if not (isinstance(threshold, int | float) and np.isfinite(threshold)):
+            raise OptionError(f"threshold {self.threshold!r} is no number: 0.5 is the usual one")
+
+
+def label_states(
+    schema: Schema, sample: pa.Table, labelling: Labelling | None = None, name: str = "the table"
+) -> dict[tuple[str, str], State]:
+    """The states of predictions and labels, with nothing counted; none if there is no target or nothing beside it.
+
+    SchemaError or InputError says in one line what does not fit, if ``labelling`` was asked for; else such a table
+    simply has no states of this kind.
+    """
+    asked = labelling is not None
+    labelling = labelling or Labelling()
+    target, predictions, scores = (schema.of(role) for role in (Role.TARGET, Role.PREDICTION, Role.SCORE))
+    weight = schema.of(Role.WEIGHT)[:1]
+    if len(target) != 1 or not (predictions or scores):
+        return {}
+    try:
+        numeric(schema, (*weight, *scores), name)
+        task = labelling.task or task_of(schema, sample, target[0], predictions, scores, labelling)
+        if task == "regression":
+            against = (predictions or scores)[0]
+            return _regression(schema, sample, (target[0], against), weight, name)
+        return _classification(
+            schema, sample, target[0], predictions[:1], scores, weight, task, labelling, name
+        )
+    except InputError:
+        if asked:
+            raise
+        return {}
+
+
+def numeric(schema: Schema, columns: Iterable[str], name: str) -> None:
+    """Raise a SchemaError for a column that is to hold numbers and does not."""
+    for column in columns:
+        if schema[column].kind is not Kind.NUMERIC:
+            raise SchemaError(
+                f"{name}: column {column!r} is to hold numbers, but it holds {schema[column].type}; convert it, or give "
+                "another column"
+            )
+
+
+def task_of(
+    schema: Schema,
+    sample: pa.Table,
+    target: str,
+    predictions: Sequence[str],
+    scores: Sequence[str],
+    labelling: Labelling,
+) -> str:
+    """Binary, multiclass or regression, by what the columns hold."""
+    if labelling.scores or len(scores) > 1:
+        return "multiclass"
+    column = schema[target]
+    if column.kind is Kind.NUMERIC:
+        told = [schema[name] for name in predictions]
+        fractions = any(each.kind is Kind.NUMERIC and not each.discrete for each in told)
+        if not column.discrete or (fractions and not scores):
+            return "regression"
+    classes = {text for name in (target, *predictions) for text in _distinct(sample[name])}
+    return "binary" if len(classes) <= 2 else "multiclass"
+
+
+def _regression(
+    schema: Schema, sample: pa.Table, columns: tuple[str, str], weight: Sequence[str], name: str
+) -> dict[tuple[str, str], State]:
+    numeric(schema, columns, name)
+    y, p = (_floats(sample[column]) for column in columns)
+    with np.errstate(invalid="ignore", over="ignore"):
+        e = p - y
+    e = e[np.isfinite(e)]
+    known = y[np.isfinite(y)]
+    centre = np.array([np.quantile(known, 0.5, method="nearest") if known.size else 0.0])
+    return {
+        ("", "residuals"): Residuals.on(
+            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS)
+        )
+    }
+
+
+def _classification(
+    schema: Schema,
+    sample: pa.Table,
+    target: str,
+    prediction: Sequence[str],
+    scores: Sequence[str],
+    weight: Sequence[str],
+    task: str,
+    labelling: Labelling,
+    name: str,
+) -> dict[tuple[str, str], State]:
+    for column in prediction:
+        _same_family(schema, target, column, name)
+    by_class = dict(labelling.scores)
+    found = {text for column in (target, *prediction) for text in _distinct(sample[column])} | {*by_class}
+    classes = _ordered(found, binary=task == "binary")
+    if len(classes) > MOST_CLASSES:
+        raise InputError(
+            f"{name}: column {target!r} has more than {MOST_CLASSES:,} classes; merge the rare ones, or give "
+            "task='regression' if it holds quantities"
+        )
+    if task == "binary" and len(classes) > 2:
+        raise InputError(
+            f"{name}: a binary task has two classes, but {target!r} and its predictions hold {listed(classes)}; give "
+            "task='multiclass', or mend the labels"
+        )
+    if not classes:
+        raise InputError(f"{name}: column {target!r} holds no label at all, so its classes cannot be known")
+    if by_class and (set(by_class.values()) != set(scores) or len(by_class) < len(classes)):
+        missing = [text for text in classes if text not in by_class]
+        raise InputError(f"{name}: class {listed(missing)} has no column of scores; give one for every class")
+    positive = labelling.positive if labelling.positive is not None else classes[-1]
+    if task == "binary" and positive not in classes:
+        raise InputError(
+            f"{name}: the positive class {positive!r} does not occur: the classes are {listed(classes)}"
+        )
+    if task == "binary" and len(classes) == 2 and positive != classes[1]:
+        classes = classes[::-1]
+    states: dict[tuple[str, str], State] = {}
+    threshold = np.zeros(0)
+    against = tuple(prediction)
+    if not against and by_class:
+        against = tuple(by_class[text] for text in classes)
+    elif not against and len(classes) == 2:
+        against, threshold = (scores[0],), np.array([float(labelling.threshold)])
+    if against:
+        states["", "confusion"] = Confusion.on((target, *against), weight, classes, threshold)
+    if by_class:
+        cells = MANY_CELLS if len(classes) <= FEW_CLASSES else FEW_CELLS
+        for text in classes:
+            edges = score_edges(_floats(sample[by_class[text]]), (), cells)
+            states["", f"scores {text}"] = Scores.on((target, by_class[text]), weight, (text,), edges)
+    elif scores and task == "binary":
+        edges = score_edges(_floats(sample[scores[0]]), (labelling.threshold,))
+        states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges)
+    return states
+
+
+def _same_family(schema: Schema, target: str, prediction: str, name: str) -> None:
+    """Raise a SchemaError if labels and predictions cannot be equal, being of different types."""
+    kinds = [schema[column].kind for column in (target, prediction)]
+    words = {Kind.CATEGORICAL, Kind.TEXT}
+    told = [schema[column].type for column in (target, prediction)]
+    if "null" not in told and (kinds[0] in words) != (kinds[1] in words):
+        raise SchemaError(
+            f"{name}: labels and predictions are of different types, {target!r} holds {told[0]} and {prediction!r} "
+            f"{told[1]}: convert one of them"
+        )
+    if Kind.DATETIME in kinds:
+        raise SchemaError(f"{name}: column {target!r} holds times, which are no classes; convert them")
+
+
+def _ordered(texts: set[str], *, binary: bool) -> tuple[str, ...]:
+    """Classes in the order of their numbers if all are such, else of the alphabet."""
+    if binary and texts and texts <= {"0", "1"}:
+        texts = {"0", "1"}
+    if binary and texts and texts <= {"false", "true"}:
+        texts = {"false", "true"}
+    try:
+        return tuple(sorted(texts, key=lambda text: (_number(text), text)))
+    except ValueError:
+        return tuple(sorted(texts))
+
+
+def _number(text: str) -> float:
+    return {"false": 0.0, "true": 1.0}[text] if text in {"false", "true"} else float(text)
+
+
+def _distinct(column: pa.ChunkedArray) -> set[str]:
+    """The values of a column as texts, missing ones left out; at most one more than there may be classes."""
+    values = pc.unique(column.cast(pa.large_string()) if pa.types.is_dictionary(column.type) else column)
+    if pa.types.is_boolean(values.type):
+        return {str(value).lower() for value in values.to_pylist() if value is not None}
+    found: set[str] = set()
+    for value in values.to_pylist():
+        if value is None or value != value:  # noqa: PLR0124 (NaN)
+            continue
+        found.add(text_of(value))
+        if len(found) > MOST_CLASSES:
+            break
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A class as text: 1 and 1.0 are both "1", and True is "true"."""
+    if isinstance(value, bool | np.bool_):
+        return str(value).lower()
+    if isinstance(value, int | float | np.number):
+        return str(int(value)) if float(value).is_integer() else str(float(value))
+    return str(value)
+
+
+def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return as_floats(column.combine_chunks())
+
+
+def as_floats(array: pa.Array) -> NDArray[np.float64]:
+    """A numeric column as float64, NaN where null."""
+    x, valid = numbers(array)
+    x = x.astype(np.float64, copy=False)
+    return x if valid is None else np.where(valid, x, np.nan)
+
+
+@dataclass(frozen=True)
+class _Coder:
+    """From a column to class numbers: 0 … K − 1, K for any other value, K + 1 where missing."""
+
+    classes: tuple[str, ...]
+    kernels: Kernels
+
+    def __call__(self, array: pa.Array) -> NDArray[np.int32]:
+        if isinstance(array, pa.DictionaryArray):
+            of_values = self(array.dictionary)
+            codes, valid = numbers(array.indices)
+            codes = codes.astype(np.int64) if valid is None else np.where(valid, codes, len(of_values))
+            entries = np.append(of_values, np.int32(len(self.classes) + 1))
+            return np.asarray(entries[codes], np.int32)
+        if pa.types.is_boolean(array.type):
+            array = array.cast(pa.uint8())
+        if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+            known, order = self._numbers
+            found = self.kernels.classes(*numbers(array), known)
+            return found if order is None else order[found]
+        data, ends = string_parts(strings(array))
+        places = self.kernels.find_strings(
+            data, ends, self.kernels.hash_strings(data, ends), self._dictionary
+        )
+        places[places < 0] = len(self.classes)
+        there = validity(array)
+        if there is not None:
+            places[~there] = len(self.classes) + 1
+        return places
+
+    @cached_property
+    def _numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
+        """The classes as increasing numbers, and the class of each of these (None: they are in order)."""
+        values = np.full(len(self.classes), np.nan)
+        for i, text in enumerate(self.classes):
+            try:
+                values[i] = _number(text)
+            except ValueError:
+                continue
+        order = np.argsort(values, kind="stable").astype(np.int32)
+        after = np.array([len(self.classes), len(self.classes) + 1], np.int32)
+        return values[order], None if (np.diff(order) > 0).all() else np.concatenate((order, after))
+
+    @cached_property
+    def _dictionary(self) -> Dictionary:
+        data, ends = packed(self.classes)
+        return dictionary(data, ends, self.kernels.hash_strings(data, ends))
+
+
+class LabelCounter:
+    """What counting needs beside the plan; made once, and shared by threads."""
+
+    def __init__(self, like: Profile, kernels: Kernels) -> None:
+        self.kernels = kernels
+        self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
+        self.coders: dict[tuple[str, ...], _Coder] = {}
+        self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
+        for key, state in self.states.items():
+            if isinstance(state, Scores):
+                self.guides[key] = (guide(state.edges),)
+            elif isinstance(state, Residuals):
+                self.guides[key] = tuple(guide(each) for each in (state.edges, state.sizes, state.steps))
+
+    def coder(self, classes: tuple[str, ...]) -> _Coder:
+        """The coder of some classes."""
+        return self.coders.setdefault(classes, _Coder(classes, self.kernels))
+
+
+class LabelTally:
+    """What the batches counted so far left behind, a place for every slice."""
+
+    def __init__(self, counter: LabelCounter) -> None:
+        self.counter = counter
+        self.held: dict[tuple[str, str], Any] = {}
+
+    def add(
+        self, batch: pa.RecordBatch, offsets: NDArray[np.int64], places: NDArray[np.int64], size: int
+    ) -> None:
+        """Count a batch whose rows are grouped by slice; ``size`` places are needed."""
+        there = set(batch.schema.names)
+        codes: dict[tuple[tuple[str, ...], str], NDArray[np.int32]] = {}
+
+        def coded(classes: tuple[str, ...], column: str) -> NDArray[np.int32]:
+            if (classes, column) not in codes:
+                missing = np.full(batch.num_rows, len(classes) + 1, np.int32)
+                coder = self.counter.coder(classes)
+                codes[classes, column] = coder(batch.column(column)) if column in there else missing
+            return codes[classes, column]
+
+        for key, state in self.counter.states.items():
+            if there.isdisjoint(state.columns[1:]):
+                continue
+            weights = self._weights(state, batch, there)
+            into = self._into(key, state, size)
+            if isinstance(state, Confusion):
+                actual = coded(state.classes, state.columns[0])
+                predicted = self._predicted(state, batch, there, coded)
+                self.counter.kernels.confusion(actual, predicted, weights, offsets, places, into)
+            elif isinstance(state, Scores):
+                known = self._classes(state)
+                at = known.index(state.positive[0])
+                labels = coded(known, state.columns[0])
+                table = np.zeros(len(known) + 2, np.int32)
+                table[at], table[-1] = 1, 2
+                if len(known) != 2 or at != 1 or (labels > 1).any():
+                    labels = table[labels]
+                score = numbers(batch.column(state.columns[1]))
+                (table_of_cells,) = self.counter.guides[key]
+                self.counter.kernels.scored(score, labels, weights, offsets, places, table_of_cells, into)
+            elif isinstance(state, Residuals):
+                y, p = (
+                    as_floats(batch.column(name)) if name in there else np.full(batch.num_rows, np.nan)
+                    for name in state.columns
+                )
+                guides: Any = self.counter.guides[key]
+                centre = float(state.centre[0])
+                self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
+
+    def _classes(self, state: Scores) -> tuple[str, ...]:
+        """The classes of the confusion of the same target, so that labels are coded once."""
+        confusion = self.counter.states.get(("", "confusion"))
+        if isinstance(confusion, Confusion) and state.positive[0] in confusion.classes:
+            return confusion.classes
+        return state.positive
+
+    def _weights(self, state: Labelled, batch: pa.RecordBatch, there: set[str]) -> NDArray[np.float64] | None:
+        """The weights of the rows; a missing or negative one counts nothing."""
+        if not state.weight:
+            return None
+        if state.weight[0] not in there:
+            return np.zeros(batch.num_rows)
+        w = as_floats(batch.column(state.weight[0]))
+        return np.where(np.isfinite(w) & (w > 0), w, 0.0)
+
+    def _predicted(
+        self, state: Confusion, batch: pa.RecordBatch, there: set[str], coded: Any
+    ) -> NDArray[np.int32]:
+        k = len(state.classes)
+        if state.threshold.size:
+            p, valid = numbers(batch.column(state.columns[1]))
+            codes: NDArray[np.int32] = (p >= state.threshold[0]).astype(np.int32)
+            missing = ~np.isfinite(p) if p.dtype.kind == "f" else np.zeros(p.size, np.bool_)
+            if valid is not None:
+                missing |= ~valid
+            if missing.any():
+                codes[missing] = k + 1
+            return codes
+        if len(state.columns) > 2:
+            nothing = np.full(batch.num_rows, np.nan)
+            scores = np.stack(
+                [as_floats(batch.column(c)) if c in there else nothing for c in state.columns[1:]]
+            )
+            known = np.isfinite(scores).all(axis=0)
+            return np.where(known, np.argmax(np.nan_to_num(scores), axis=0), k + 1).astype(np.int32)
+        found: NDArray[np.int32] = coded(state.classes, state.columns[1])
+        return found
+
+    def _into(self, key: tuple[str, str], state: State, size: int) -> Any:
+        """The sums of a state, with a place for every slice."""
+        held = self.held.get(key)
+        if held is None or len(held[0]) < size:
+            kind, names = _FIELDS[type(state)]
+            places = size if held is None else 2 * size
+            room = kind(*(np.repeat(getattr(state.empty(), name)[None], places, axis=0) for name in names))
+            if held is not None:
+                for new, old in zip(room, held, strict=True):
+                    new[: len(old)] = old
+            held = self.held[key] = room
+        return held
+
+    def states(self, places: Mapping[Slice, int]) -> dict[Key, State]:
+        """What was counted, by key."""
+        found: dict[Key, State] = {}
+        for (subject, aspect), held in self.held.items():
+            state = self.counter.states[subject, aspect]
+            _, names = _FIELDS[type(state)]
+            for (window, segment), place in places.items():
+                if place < len(held[0]):
+                    counted = {name: array[place] for name, array in zip(names, held, strict=True)}
+                    found[Key(window, segment, subject, aspect)] = _with(state, counted)
+        return found
+
+
+_FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
+    Confusion: (ConfusionCounts, ConfusionCounts._fields),
+    Scores: (ScoreCounts, ScoreCounts._fields),
+    Residuals: (ResidualCounts, ResidualCounts._fields),
+}
+
+
+def _with(state: State, counted: Mapping[str, Any]) -> State:
+    from dataclasses import replace
+
+    return replace(state, **counted)
