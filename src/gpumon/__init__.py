@@ -1,6 +1,7 @@
 """Machine learning model monitoring that runs on GPUs: one pass, one mergeable profile, every metric.
 
 report = gpumon.scan(current, reference)     # which columns moved, by how much, how sure that is
+report = gpumon.evaluate(predictions, ...)   # how right a model is, over windows and segments, late labels joined
 profile = gpumon.profile(table)              # what a table leaves behind: small, exact, mergeable
 """
 
@@ -10,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpumon.api import profile, scan
+    from gpumon.api import evaluate, profile, scan
     from gpumon.errors import (
         BackendError,
         EngineError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "evaluate": "gpumon.api",
     "profile": "gpumon.api",
     "scan": "gpumon.api",
     "Profile": "gpumon.profiles.profile",
@@ -62,6 +64,7 @@ __all__ = [
     "ProfileError",
     "Report",
     "SchemaError",
+    "evaluate",
     "profile",
     "scan",
 ]

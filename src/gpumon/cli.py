@@ -179,6 +179,67 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 
 
 @cli.command()
+@click.argument("predictions")
+@click.option("--labels", type=click.Path(), help="Table of labels that came later")
+@click.option("--on", metavar="COLUMN", help="Key that joins the labels to the predictions")
+@click.option(
+    "--duplicates", default="raise", show_default=True, help="raise, or last: the last label of a key holds"
+)
+@click.option("--reference", type=click.Path(), help="Table, or profile, to compare with")
+@click.option("--target", metavar="COLUMN", help="Column of labels")
+@click.option(
+    "--score",
+    "scores",
+    multiple=True,
+    metavar="[CLASS=]COLUMN",
+    help="Column of scores; of more than two classes one for each, or what their names begin with",
+)
+@click.option("--prediction", metavar="COLUMN", help="Column of predicted classes or quantities")
+@click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]")
+@click.option("--positive", metavar="CLASS", help="The class that a single score is of")
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
+@click.option("--weight", metavar="COLUMN", help="Column of weights")
+@click.option(
+    "--maturity", type=float, help="Share of labels that a window needs to be judged  [default: 0.8]"
+)
+@click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows")
+@click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo")
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"
+)
+@click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
+@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--budget", type=float, help="False alerts an evaluation for calibrated thresholds  [default: 0.001]"
+)
+@click.option("--exact", is_flag=True, help="Keep and sort every score: no bounds, memory of the tables")
+@click.option("--backend", default="auto", show_default=True, help="auto, cpu, cuda or plain")
+@click.option("--engine", default="auto", show_default=True, help="auto or local")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors")
+@click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails")
+@FILES
+def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose: bool, **options: Any) -> int:
+    """Say how right PREDICTIONS are, against a reference: performance over windows and segments, late labels joined.
+
+    PREDICTIONS, the labels and the reference are Parquet, CSV or Arrow files, folders, globs or URLs.
+    """
+    import gpumon
+
+    files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
+    inputs = (predictions, options["labels"], options["reference"])
+    _spare_inputs(files, *(path for path in inputs if path is not None))
+    options["by"] = options["by"] or None
+    score: Any = scores[0] if len(scores) == 1 and "=" not in scores[0] else None
+    if scores and score is None:
+        score = {name: column for name, _, column in (each.partition("=") for each in scores)}
+        if not all(score.values()):
+            raise click.BadParameter("several scores are given as CLASS=COLUMN, one for each class")
+    with _progress(quiet=quiet) as progress:
+        report = gpumon.evaluate(predictions, score=score, progress=progress, **options)
+    return _finish(report, files, quiet=quiet, verbose=verbose)
+
+
+@cli.command()
 @click.argument("table")
 @click.option(
     "-o", "--output", required=True, callback=_output, type=click.Path(dir_okay=False),

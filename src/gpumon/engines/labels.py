@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from gpumon.engines.columns import numbers, packed, string_parts, strings
 from gpumon.errors import InputError, OptionError, SchemaError
-from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts
+from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
 from gpumon.profiles.labels import MOST_CLASSES, Confusion, Labelled, Residuals, Scores, score_edges
 from gpumon.profiles.numeric import edges_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
 
-__all__ = ["TASKS", "LabelTally", "Labelling", "label_states"]
+__all__ = ["TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
 
 TASKS = ("binary", "multiclass", "regression")
 FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
@@ -246,6 +246,11 @@ def text_of(value: Any) -> str:
     if isinstance(value, int | float | np.number):
         return str(int(value)) if float(value).is_integer() else str(float(value))
     return str(value)
+
+
+def digest(key: pa.Array) -> NDArray[np.uint64]:
+    """A 64-bit hash of every string of a column."""
+    return select("cpu").hash_strings(*string_parts(strings(key)))
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:

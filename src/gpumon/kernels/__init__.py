@@ -102,7 +102,7 @@ class ConfusionCounts(NamedTuple):
     """What true and predicted classes leave behind, a place for every slice; see ``profiles.labels.Confusion``."""
 
     counts: NDArray[np.int64]  # (places, k + 2, k + 2)
-    mass: NDArray[np.float64]  # the same, or without elements where there are no weights
+    mass: NDArray[np.float64]  # (places, 2, k + 2, k + 2), or without elements where there are no weights
 
 
 class ScoreCounts(NamedTuple):

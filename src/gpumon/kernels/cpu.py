@@ -635,7 +635,9 @@ def _confusion(actual, predicted, weights, offsets, places, counts, mass):
         if weights.size:
             held = mass[places[s]]
             for i in range(offsets[s], offsets[s + 1]):
-                held[np.uint64(actual[i]), np.uint64(predicted[i])] += weights[i]
+                at, w = (np.uint64(actual[i]), np.uint64(predicted[i])), weights[i]
+                held[0, at[0], at[1]] += w
+                held[1, at[0], at[1]] += w * w
 
 
 @compiled

@@ -170,7 +170,8 @@ def confusion(
     for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
         into.counts[place] += np.bincount(pair[start:stop], minlength=k * k).reshape(k, k)
         if weights is not None:
-            into.mass[place] += np.bincount(pair[start:stop], weights[start:stop], k * k).reshape(k, k)
+            for i, w in enumerate((weights, weights**2)):
+                into.mass[place, i] += np.bincount(pair[start:stop], w[start:stop], k * k).reshape(k, k)
 
 
 def scored(

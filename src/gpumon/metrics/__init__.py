@@ -8,13 +8,22 @@ from gpumon.errors import OptionError
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
 from gpumon.metrics.metric import FAMILIES, Metric
+from gpumon.metrics.model_drift import MODEL_DRIFT
+from gpumon.metrics.performance import PERFORMANCE
+from gpumon.metrics.prediction_drift import PREDICTION_DRIFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen"]
 
-CATALOGUE: tuple[Metric, ...] = (*DATA_DISTRIBUTION, *DATA_INTEGRITY)
+CATALOGUE: tuple[Metric, ...] = (
+    *DATA_DISTRIBUTION,
+    *PERFORMANCE,
+    *DATA_INTEGRITY,
+    *MODEL_DRIFT,
+    *PREDICTION_DRIFT,
+)
 """Every metric, in the order of the specification."""
 
 
@@ -38,7 +47,7 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
         if isinstance(wanted, Metric):
             matches = [wanted]
         else:
-            matches = [metric for metric in CATALOGUE if str(wanted).strip() in {metric.name, metric.id}]
+            matches = [metric for metric in CATALOGUE if str(wanted).strip() in {metric.name, *metric.ids}]
         if not matches:
             from difflib import get_close_matches
 

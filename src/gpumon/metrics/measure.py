@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpumon.metrics.metric import CERTIFIED
+from gpumon.metrics.labelled import MATURITY, labelled_rows
+from gpumon.metrics.metric import CERTIFIED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
 from gpumon.profiles.numeric import Numeric
@@ -51,6 +52,12 @@ class Measured:
         self.effect = effect
         self.noise = noise
 
+    def described(self) -> Measured:
+        """The values alone: no reference, nothing to judge."""
+        for name in ("reference", "p_value"):
+            self.results[name][:] = np.nan
+        return Measured(self.results, np.full_like(self.effect, np.nan), self.noise)
+
 
 @np.errstate(
     over="ignore", invalid="ignore"
@@ -62,12 +69,14 @@ def measure(
     *,
     level: float | None = 1e-4,
     seed: int = 0,
+    maturity: float = MATURITY,
 ) -> Measured:
     """Every metric of every column, window and segment of ``current`` against ``reference``.
 
     Each segment is compared with the same segment of the reference if it has one, else with all of it; windows with
     the whole reference. Both profiles carry their totals (``Profile.with_totals``). ``level`` is the probability that
-    ``Measured.noise`` belongs to; with None, no p-values and no noise are computed. Rows come in the order of the metrics, then columns, then slices.
+    ``Measured.noise`` belongs to; with None, no p-values and no noise are computed. A window of which less than the share ``maturity`` has labels is not
+    judged by them. Rows come in the order of the metrics, then columns, then slices.
     """
     segments = set(reference.segments)
     at = current.slices or [(None, None)]
@@ -93,6 +102,12 @@ def measure(
             ]
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
+        elif metric.labelled:
+            try:
+                found = labelled_rows(metric, reference, current, slices, level, maturity)
+            except Exception as error:  # noqa: BLE001 (as above)
+                found = _failed(metric, [], slices, error)
+            parts += [((order[metric], -1), _named(metric, slices) | part) for part in found]
     parts.sort(key=lambda part: part[0])
     whole = [part for _, part in parts]
     results = Results.of(whole)
@@ -168,7 +183,7 @@ def _block(
         if metric.roles and unit.column.role not in metric.roles:
             continue
         parts.append(
-            _named(metric, slices)
+            _named(metric, slices, unit.column.role)
             | {
                 "column": unit.label,
                 "value": value[i],
@@ -191,9 +206,10 @@ def _failed(
     """The rows of a metric whose formula raised an error."""
     reason = f"{type(error).__name__}: {error}"
     numbers = dict.fromkeys(("value", "lower", "upper", "effect", "noise"), np.full(len(slices), np.nan))
+    labels: list[str | None] = [*(unit.label for unit in block)] or [None]
     return [
-        _named(metric, slices) | numbers | {"column": unit.label, "status": "error", "reason": reason}
-        for unit in block
+        _named(metric, slices) | numbers | {"column": label, "status": "error", "reason": reason}
+        for label in labels
     ]
 
 
@@ -303,12 +319,13 @@ def _middle(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array([np.median(row[row > 0]) if row.any() else 0 for row in sizes]).astype(np.int64)
 
 
-def _named(metric: Metric, slices: list[tuple[Slice, Slice]]) -> dict[str, Any]:
+def _named(metric: Metric, slices: list[tuple[Slice, Slice]], role: str = "") -> dict[str, Any]:
     """The fields that say what a row is about."""
+    id_ = metric.id_for(role)
     return {
         "metric": metric.name,
-        "id": metric.id,
-        "family": metric.family,
+        "id": id_,
+        "family": family_of(id_),
         "unit": metric.unit,
         "method": metric.method,
         "window": np.array([window for _, (window, _) in slices], object),

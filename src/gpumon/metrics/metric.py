@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["CERTIFIED", "FAMILIES", "Metric"]
+__all__ = ["CERTIFIED", "FAMILIES", "LABELLED", "Metric", "family_of"]
 
 CERTIFIED = "up to 1,024 reference edges, certified"
 """The part of ``method`` that becomes "exact, sorted" where every value was kept."""
@@ -27,6 +27,25 @@ FAMILIES = {
     "SEC": "security",
 }
 """The families of the specification, by the letters of an id."""
+
+LABELLED = frozenset(
+    {
+        "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "coverage",
+        "loss", "brier", "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
+        "probabilities", "moments_of_error", "residual_cells", "residual_edges", "residual_extremes",
+        "absolute_cells", "absolute_edges", "absolute_extremes", "scored", "score_edges",
+    }
+)  # fmt: skip
+"""Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
+
+
+def family_of(id_: str) -> str:
+    """The family that an id belongs to.
+
+    >>> family_of("PD-08")
+    'prediction drift'
+    """
+    return FAMILIES[id_.partition("-")[0]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,16 @@ class Metric:
     """The thresholds that practice uses for warn and alert, where there are such."""
     about: str = ""
     """What it is, where the formula serves several metrics and so says too little."""
+    better: str = ""
+    """ "higher" or "lower" where one is better: then only a change for the worse is an effect."""
+    relative: bool = False
+    """Whether the effect is the change as a share of the reference's value."""
+    by_class: bool = False
+    """Whether the formula gives a value for each class: of two classes that of the positive one is meant."""
+    known_as: tuple[tuple[str, str], ...] = ()
+    """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
+    interval: Callable[..., Any] | None = field(default=None, repr=False)
+    """The 95 % interval, from the same readings without those that both sides share, and the argument ``level``."""
     null: Null | None = field(default=None, repr=False)
     exact: Callable[..., float] | None = field(default=None, repr=False)
     """The same from sorted values, for ``exact=True``."""
@@ -71,7 +100,21 @@ class Metric:
     @property
     def family(self) -> str:
         """The family that the id belongs to."""
-        return FAMILIES[self.id.partition("-")[0]]
+        return family_of(self.id)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """All ids that it answers to."""
+        return frozenset({self.id, *(id_ for _, id_ in self.known_as)})
+
+    def id_for(self, role: str) -> str:
+        """Its id for a column of a role."""
+        return dict(self.known_as).get(role, self.id)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it reads predictions and labels, and not columns one by one."""
+        return not LABELLED.isdisjoint(self.reads)
 
     @property
     def judged(self) -> bool:

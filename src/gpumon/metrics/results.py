@@ -30,6 +30,8 @@ class Result(NamedTuple):
     value: float
     lower: float  # the exact value lies in [lower, upper]; both equal value where it is exact
     upper: float
+    ci_lower: float  # 95 % interval of what these rows are a sample of
+    ci_upper: float
     unit: str
     n: int  # rows of the current table that it rests on
     reference: float  # the same metric of the reference, where it describes one table

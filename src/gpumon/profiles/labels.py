@@ -90,11 +90,11 @@ class Confusion(Labelled):
     classes: tuple[str, ...] = field(metadata=PLAN)  # (K,)
     threshold: NDArray[np.float64] = field(metadata=PLAN)  # (0,) or (1,)
     counts: NDArray[np.int64] = field(metadata=SUM)  # (K + 2, K + 2)
-    mass: NDArray[np.float64] = field(metadata=SUM)  # the same as Σ weights, or (0, 0)
+    mass: NDArray[np.float64] = field(metadata=SUM)  # (2, K + 2, K + 2): Σ weights, Σ weights²; or (0, 0, 0)
 
     def __post_init__(self) -> None:
         square = (len(self.classes) + 2,) * 2
-        if self.counts.shape != square or self.mass.shape != (square if self.weight else (0, 0)):
+        if self.counts.shape != square or self.mass.shape != ((2, *square) if self.weight else (0, 0, 0)):
             raise ProfileError(f"a confusion of {len(self.classes)} classes has another shape: it is damaged")
 
     @classmethod
@@ -111,7 +111,7 @@ class Confusion(Labelled):
             raise ProfileError(f"a confusion counts 1 to {MOST_CLASSES:,} classes, each once")
         if len(columns) not in {2, len(classes) + 1} or threshold.size > (len(classes) == 2):
             raise ProfileError("a confusion compares the target with one column, or with one for each class")
-        mass = np.zeros((k, k) if weight else (0, 0))
+        mass = np.zeros((2, k, k) if weight else (0, 0, 0))
         return cls(tuple(columns), weight, tuple(classes), threshold, np.zeros((k, k), np.int64), mass)
 
     @property

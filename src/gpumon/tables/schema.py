@@ -25,7 +25,17 @@ from gpumon.tables.columns import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Column", "Differences", "Kind", "Role", "Schema", "Skipped", "compatible", "infer"]
+__all__ = [
+    "Column",
+    "Differences",
+    "Kind",
+    "Role",
+    "Schema",
+    "Skipped",
+    "compatible",
+    "infer",
+    "telling_names",
+]
 
 
 IGNORE = "ignore"  # in the place of a role: the column is left out
@@ -148,6 +158,19 @@ def _telling(sample: pa.Table, taken: set[Role]) -> dict[str, Role]:
     if Role.ID not in taken:
         told |= {name: Role.ID for name in sample.column_names if _is_id(name, sample[name])}
     return told
+
+
+def telling_names(names: Sequence[str]) -> dict[str, str]:
+    """The role → the column whose name tells it, of target, prediction and score.
+
+    >>> telling_names(["x", "Y_true", "score"])
+    {'target': 'Y_true', 'score': 'score'}
+    """
+    lower = {name.lower(): name for name in reversed(names)}
+    found = {
+        role.value: next((lower[w] for w in words if w in lower), None) for role, words in TELLING.items()
+    }
+    return {role: name for role, name in found.items() if name is not None}
 
 
 def _is_id(name: str, values: pa.ChunkedArray) -> bool:

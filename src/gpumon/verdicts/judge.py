@@ -57,7 +57,7 @@ def judge(
         status = results["status"]
         status[real & (measured.effect > warn)] = "warn"
         status[real & (measured.effect > alert)] = "alert"
-    _explain(results, measured, reference, current)
+    _explain(results, measured, metrics, reference, current)
     return results + _shares(results, metrics)
 
 
@@ -82,7 +82,9 @@ def _limits(
     warn, alert = np.full(len(results), np.nan), np.full(len(results), np.nan)
     for metric in metrics:
         rows = np.flatnonzero(
-            (results["metric"] == metric.name) & (results["id"] == metric.id) & ~np.isnan(measured.effect)
+            (results["metric"] == metric.name)
+            & np.isin(results["id"], list(metric.ids))
+            & ~np.isnan(measured.effect)
         )
         if metric.alert is None or rows.size == 0:
             continue
@@ -127,8 +129,15 @@ def _rows(profile: Profile, window: str, segment: str | None) -> int:
     return 0 if state is None else int(state.rows)
 
 
-def _explain(results: Results, measured: Measured, reference: Profile, current: Profile) -> None:
+def _explain(
+    results: Results,
+    measured: Measured,
+    metrics: tuple[Metric, ...],
+    reference: Profile,
+    current: Profile,
+) -> None:
     """Reasons of the rows that are not ok: for the whole table what happened to the column, else the numbers."""
+    directed = {metric.name: metric for metric in metrics if metric.better}
     found = {unit.label: unit for unit in units(reference)}
     words: dict[tuple[str, str | None], str] = {}
     segments = set(reference.segments)
@@ -139,6 +148,18 @@ def _explain(results: Results, measured: Measured, reference: Profile, current: 
         numbers = f"{measured.effect[i]:.3g} is above {results['threshold'][i]:.3g}"
         if results["status"][i] == "warn":
             numbers = f"{measured.effect[i]:.3g} is near {results['threshold'][i]:.3g}"
+        if results["metric"][i] in directed:
+            metric = directed[results["metric"][i]]
+            by, limit = (
+                percent(float(x)) if metric.relative else f"{x:.3g}"
+                for x in (measured.effect[i], results["threshold"][i])
+            )
+            rose = "down" if metric.better == "higher" else "up"
+            results["reason"][i] = (
+                f"{metric.name} is {rose} from {results['reference'][i]:.4g} to {results['value'][i]:.4g}, by {by} "
+                f"(alert above {limit})"
+            )
+            continue
         if window is None and column in found:
             if (column, segment) not in words:
                 unit = found[column]
@@ -154,7 +175,7 @@ def _explain(results: Results, measured: Measured, reference: Profile, current: 
 def _shares(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """DD-09 and DI-06: for each slice, the share of columns that drifted."""
     wanted = [metric for metric in metrics if "verdicts" in metric.reads]
-    judged = {metric.name for metric in metrics if metric.judged and "pairs" not in metric.reads}
+    judged = {m.name for m in metrics if m.judged and "pairs" not in m.reads and not m.labelled}
     about = np.array([name in judged for name in results["metric"]], np.bool_)
     rows = np.flatnonzero(about & ~np.isnan(results["threshold"]))
     slices: dict[tuple[Any, Any], dict[str, list[int]]] = {}

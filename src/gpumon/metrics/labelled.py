@@ -1,0 +1,443 @@
+"""What formulas of performance read, and how their rows come about: predictions and labels, side by side in arrays.
+
+=====================  ===================================================================================
+of classes
+``confusion``          rows by true and predicted class (slices, K, K), labelled and predicted ones only
+``true_classes``       rows by true class (slices, K)
+``predicted_classes``  rows by predicted class, labelled or not (slices, K)
+of scores
+``negatives``          rows by score cell (slices, m + 3); ``positives`` likewise
+``scored``             all rows by score cell, labelled or not (slices, m + 3)
+``probabilities``      Σ score by score cell of the labelled rows (slices, m + 3)
+``single``             which cells hold one value only (m + 3,); shared by both sides
+``loss``               moments (slices, 3) of −ln of the probability of what happened
+``brier``              moments (slices, 3) of (label − score)²
+``moments_of_error``   moments of e = |label − score|: Σ e, Σ e², Σ e³, Σ e⁴, for both labels (slices, 2, 4)
+of classes, and of quantities
+``coverage``           labelled rows, all rows (slices, 2)
+of quantities
+``error``              moments of e = prediction − target; ``square`` of e²; ``absolute``, ``relative``, ``symmetric``: of |e|, |e / target|,
+                       2·|e| / (|target| + |prediction|)
+``targets``            moments of the target
+``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
+``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
+=====================  ===================================================================================
+
+Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
+weights scaled so that their sum is the effective number of rows, (Σ w)² / Σ w² (Kish 1965, Survey Sampling).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores
+from gpumon.profiles.profile import Key
+from gpumon.statistics.ecdf import Bounds
+from gpumon.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from gpumon.metrics.metric import Metric
+    from gpumon.profiles.profile import Profile, Slice
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["MATURITY", "SHOWN_CLASSES", "labelled_rows", "readable"]
+
+MATURITY = 0.8
+"""Share of a window's rows that must have a label before the window is judged."""
+
+SHOWN_CLASSES = 50
+"""Classes up to which each has rows of its own in the report; of more there is the average alone."""
+
+SHARED = frozenset({"single", "residual_edges", "absolute_edges", "score_edges"})
+PROBABILITY = frozenset({"loss", "brier", "moments_of_error", "probabilities"})
+LEVEL = 0.95
+TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
+
+_Pairs = list[tuple["Slice", "Slice"]]
+
+
+def readable(profile: Profile) -> Iterator[tuple[str, Labelled]]:
+    """The aspects of a profile that hold predictions and labels, with nothing counted."""
+    for (subject, aspect), state in profile.plan.items():
+        if subject == "" and isinstance(state, Labelled):
+            yield aspect, state
+
+
+def labelled_rows(
+    metric: Metric,
+    reference: Profile,
+    current: Profile,
+    slices: _Pairs,
+    level: float | None,
+    maturity: float = MATURITY,
+) -> list[dict[str, Any]]:
+    """The rows of a metric of predictions and labels: of the model as a whole, and of classes where it has such."""
+    parts: list[dict[str, Any]] = []
+    averaged: list[tuple[dict[str, Any], ...]] = []
+    for aspect, state in readable(reference):
+        if not set(metric.reads) <= READINGS[type(state)].keys() or ("", aspect) not in current.plan:
+            continue
+        before, place = _side(reference, aspect, state, [of for of, _ in slices])
+        now, _ = _side(current, aspect, state, [at for _, at in slices])
+        sides = before, now
+        if isinstance(state, Scores) and aspect != "scores":
+            found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
+            averaged.append(found)
+            if len(averaged) <= SHOWN_CLASSES:
+                parts += found
+        elif metric.by_class:
+            parts += _class_rows(metric, state, sides, place, level)
+        else:
+            parts += _row(metric, sides, place, level, None)
+    if averaged:
+        parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
+    shares = _coverage(current, [at for _, at in slices])
+    for part in parts:
+        _mark(metric, part, shares, slices, maturity)
+    return parts
+
+
+def _side(
+    profile: Profile, aspect: str, state: Labelled, at: Sequence[Slice]
+) -> tuple[_Side, NDArray[np.int64]]:
+    """The readings of the distinct slices of a side, and where each slice's stand among them."""
+    distinct = list(dict.fromkeys(at))
+    states = [profile.states.get(Key(*each, "", aspect), state.empty()) for each in distinct]
+    order = {each: i for i, each in enumerate(distinct)}
+    return _Side(states), np.array([order[each] for each in at], np.int64)
+
+
+class _Side:
+    """Readings of some states of one aspect, made when they are asked for."""
+
+    def __init__(self, states: Sequence[Any]) -> None:
+        self.states = states
+        self.kind = type(states[0])
+        self.made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.made:
+            self.made[name] = READINGS[self.kind][name](self)
+        return self.made[name]
+
+    def stack(self, name: str) -> Any:
+        """A field of every state, (slices, …)."""
+        return np.stack([getattr(state, name) for state in self.states])
+
+
+_Found = tuple[Any, Any, Any, Any, Any]
+
+
+def _measured(metric: Metric, side: _Side, level: float) -> _Found:
+    """Value, its bounds, and its interval at a level of confidence; (slices,) or (slices, K) each."""
+    found = metric.formula(*(side[name] for name in metric.reads))
+    value = found.value if isinstance(found, Bounds | Interval) else np.asarray(found)
+    lower, upper = (found.lower, found.upper) if isinstance(found, Bounds) else (value, value)
+    interval = found if isinstance(found, Interval) else None
+    if isinstance(found, Interval) and level != LEVEL:
+        interval = metric.formula(*(side[name] for name in metric.reads), level=level)
+    if metric.interval is not None:
+        own = [side[name] for name in metric.reads if name not in SHARED]
+        interval = metric.interval(*own, level=level)
+    nothing = np.full(np.shape(value), np.nan)
+    ends = (nothing, nothing) if interval is None else (interval.lower, interval.upper)
+    return value, lower, upper, *ends
+
+
+def _row(
+    metric: Metric,
+    sides: tuple[_Side, _Side],
+    place: NDArray[np.int64],
+    level: float | None,
+    column: str | None,
+    pick: Callable[[Any], Any] = lambda x: x,
+    method: str | None = None,
+) -> tuple[dict[str, Any]]:
+    """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
+    before = [pick(x)[place] for x in _measured(metric, sides[0], LEVEL)]
+    now = [pick(x) for x in _measured(metric, sides[1], LEVEL)]
+    value, was = now[0], before[0]
+    rows = _rows(metric, sides[1])
+    nothing = np.full(value.shape, np.nan)
+    part = {
+        "column": column,
+        "value": value,
+        "lower": now[1],
+        "upper": now[2],
+        "ci_lower": now[3],
+        "ci_upper": now[4],
+        "n": rows,
+        "reference": was,
+        "p_value": nothing,
+        "effect": nothing,
+        "noise": nothing,
+        "method": metric.method if method is None else method,
+        "reason": np.where(np.isnan(value), _why(metric, sides[1], rows), "").astype(object),
+    }
+    if not metric.judged:
+        return (part,)
+    change = value - was
+    worse = -change if metric.better == "higher" else change if metric.better == "lower" else np.abs(change)
+    scale = np.abs(was) if metric.relative else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part["effect"] = worse / scale
+        if level is not None:
+            part["p_value"] = 2 * special.ndtr(-np.abs(change) / _reach(before, now) * TWO_SIDED)
+            wide = [pick(x)[place] for x in _measured(metric, sides[0], 1 - level)]
+            wider = [pick(x) for x in _measured(metric, sides[1], 1 - level)]
+            part["noise"] = _reach(wide, wider) / scale
+    return (part,)
+
+
+def _reach(before: Sequence[Any], now: Sequence[Any]) -> Floats:
+    """How far the difference of two values reaches towards none, from their intervals (Zou & Donner 2008)."""
+    fell = now[0] < before[0]
+    towards = np.where(fell, now[4] - now[0], now[0] - now[3])
+    away = np.where(fell, before[0] - before[3], before[4] - before[0])
+    return np.asarray(np.hypot(towards, away))
+
+
+def _class_rows(
+    metric: Metric,
+    state: Labelled,
+    sides: tuple[_Side, _Side],
+    place: NDArray[np.int64],
+    level: float | None,
+) -> list[dict[str, Any]]:
+    """Of two classes the positive one's row; of more the average's, not judged by chance, and a row for each class."""
+    assert isinstance(state, Confusion)
+    if len(state.classes) == 2:
+        return list(_row(metric, sides, place, level, None, lambda x: x[..., 1]))
+    shown = range(len(state.classes)) if len(state.classes) <= SHOWN_CLASSES else range(0)
+    parts = [
+        part
+        for i in shown
+        for part in _row(
+            metric,
+            sides,
+            place,
+            level,
+            f"{state.columns[0]}={state.classes[i]}",
+            lambda x, i=i: x[..., i],  # type: ignore[misc]
+        )
+    ]
+    return parts + list(_row(metric, sides, place, None, None, _mean_of_classes, "macro average"))
+
+
+def _mean_of_classes(x: Any) -> Any:
+    known = ~np.isnan(x)
+    with np.errstate(invalid="ignore"):
+        return np.sum(x, axis=-1, where=known) / np.where(known.any(axis=-1), known.sum(axis=-1), np.nan)
+
+
+def _average(found: Sequence[tuple[dict[str, Any], ...]]) -> dict[str, Any]:
+    """The mean of the classes' rows."""
+    parts = [part for (part,) in found]
+    numbers = ("value", "lower", "upper", "reference")
+    mean = {name: _mean_of_classes(np.stack([part[name] for part in parts], axis=-1)) for name in numbers}
+    nothing = np.full(mean["value"].shape, np.nan)
+    blank = dict.fromkeys(("ci_lower", "ci_upper", "p_value", "effect", "noise"), nothing)
+    return parts[0] | mean | blank | {"column": None, "method": "macro average, one class against the rest"}
+
+
+def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
+    """The rows that a value rests on."""
+    if side.kind is Scores:
+        counts = side.stack("counts")[..., :-2].sum(axis=-1)
+        return np.asarray(counts.sum(axis=-1) if "scored" in metric.reads else counts[:, :2].sum(axis=-1))
+    if side.kind is Confusion:
+        counts = side.stack("counts")
+        if "predicted_classes" in metric.reads:
+            return np.asarray(counts[..., :-1].sum(axis=(-1, -2)))
+        if "coverage" in metric.reads:
+            return np.asarray(counts.sum(axis=(-1, -2)))
+        return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
+    if "coverage" in metric.reads:
+        return np.array([state.rows for state in side.states])
+    return np.asarray(side.stack("counts").sum(axis=-1))
+
+
+def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Why a value is missing, in words."""
+    words = np.where(rows == 0, "no row has both a prediction and a label", "").astype(object)
+    if side.kind is Scores:
+        counts = side.stack("counts")
+        both = (counts[:, :2].sum(axis=-1) > 0).all(axis=-1)
+        words[(rows > 0) & ~both] = "the labels are all of one class"
+        if not PROBABILITY.isdisjoint(metric.reads):
+            outside = side.stack("outside")[:, :2].sum(axis=-1)
+            words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
+    undefined = words == ""
+    words[undefined] = "undefined: there is nothing to divide by"
+    return words
+
+
+def _coverage(current: Profile, at: Sequence[Slice]) -> Floats:
+    """The share of labelled rows in each slice; NaN where there are no rows."""
+    for aspect, state in readable(current):
+        side, place = _side(current, aspect, state, at)
+        labelled, rows = np.moveaxis(side["coverage"], -1, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((labelled / rows)[place])
+    return np.full(len(at), np.nan)
+
+
+def _mark(metric: Metric, part: dict[str, Any], shares: Floats, slices: _Pairs, maturity: float) -> None:
+    """Say of windows that lack labels that they are immature: shown, but neither judged nor ok."""
+    if {"coverage", "predicted_classes", "scored"}.intersection(metric.reads):
+        return
+    windowed = np.array([window is not None for _, (window, _) in slices])
+    young = windowed & (shares < maturity) & (part["n"] > 0)
+    status = np.full(len(slices), "", object)
+    status[young] = "no_data"
+    part["status"] = status
+    part["effect"] = np.where(young, np.nan, part["effect"])
+    for i in np.flatnonzero(young).tolist():
+        part["reason"][i] = (
+            f"immature: {100 * shares[i]:.3g} % of its rows have a label, {100 * maturity:.3g} % are needed"
+        )
+
+
+def _of_classes(side: _Side, name: str) -> Any:
+    """A confusion without the missing; other classes stand last, if some side has any."""
+    counts = side.stack("counts")
+    if side.states[0].weight:
+        mass = side.stack("mass")
+        counts = (
+            mass[:, 0] * _kish(mass[:, 0].sum(axis=(-1, -2)), mass[:, 1].sum(axis=(-1, -2)))[:, None, None]
+        )
+    k = len(side.states[0].classes)
+    if name == "predicted_classes":
+        return counts[..., :k].sum(axis=-2)
+    known = counts[:, : k + 1, : k + 1].copy()
+    known[:, k, k] = 0  # of two other classes nobody knows whether they are the same
+    if k == 2 or (not known[:, k].any() and not known[..., k].any()):
+        known = known[:, :k, :k]
+    return known.sum(axis=-1)[:, :k] if name == "true_classes" else known
+
+
+def _kish(weights: Any, squares: Any) -> Any:
+    """What weights are to be multiplied with so that their sum is the effective number of rows."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(squares > 0, weights / squares, 0.0)
+
+
+def _by_label(side: _Side) -> Any:
+    """Rows by label and score cell (slices, 3, m + 3)."""
+    if not side.states[0].weight:
+        return side.stack("counts")[..., :-2]
+    mass = side.stack("mass")[..., :-2]
+    squares = side.stack("errors")[..., -1]
+    return mass * _kish(mass[:, :2].sum(axis=(-1, -2)), squares[:, :2].sum(axis=-1))[:, None, None]
+
+
+def _single(side: _Side) -> NDArray[np.bool_]:
+    edges = side.states[0].edges
+    bins = edges[1:] == np.nextafter(edges[:-1], np.inf)
+    return np.concatenate(([True, False], bins, [False, True]))
+
+
+def _probable(side: _Side) -> Any:
+    """NaN for slices with scores that are no probabilities, 0 for others."""
+    return np.where(side.stack("outside")[:, :2].sum(axis=-1) > 0, np.nan, 0.0)
+
+
+def _score_moments(side: _Side, first: int, second: int) -> Any:
+    """Moments of a quantity of labelled rows whose sum and sum of squares are kept."""
+    errors = side.stack("errors")[:, :2].sum(axis=1)
+    counts = side.stack("mass" if side.states[0].weight else "counts")[:, :2, :-2]
+    weight = counts.sum(axis=(-1, -2)) + _probable(side)
+    return _moments(
+        weight, errors[:, 6] if side.states[0].weight else weight, errors[:, first], errors[:, second]
+    )
+
+
+def _moments(weight: Any, squared_weight: Any, total: Any, squares: Any) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = np.where(squared_weight > 0, weight * weight / squared_weight, 0.0 * weight)
+        mean = total / weight
+        spread = np.maximum(squares / weight - mean * mean, 0.0) * n
+    return np.stack((n, mean, spread), axis=-1)
+
+
+def _residual_moments(side: _Side, first: str, second: str, weight: str = "weight") -> Any:
+    sums = side.stack("sums")
+    total = sums[:, RESIDUALS.index(weight)]
+    squared = sums[:, RESIDUALS.index("weight²")] if side.states[0].weight else total
+    if weight != "weight" and side.states[0].weight:
+        squared = squared * total / np.where(sums[:, 0] > 0, sums[:, 0], 1.0)
+    return _moments(total, squared, *(sums[:, RESIDUALS.index(name)] for name in (first, second)))
+
+
+def _target_moments(side: _Side) -> Any:
+    moments = _residual_moments(side, "target", "target²")
+    moments[..., 1] += side.states[0].centre[0]
+    return moments
+
+
+def _joint(side: _Side) -> Any:
+    sums = dict(zip(RESIDUALS, side.stack("sums").T, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = sums["weight"]
+        parts = (
+            n,
+            sums["target·prediction"] - sums["target"] * sums["prediction"] / n,
+            sums["target²"] - sums["target"] ** 2 / n,
+            sums["prediction²"] - sums["prediction"] ** 2 / n,
+        )
+    return np.stack(parts, axis=-1)
+
+
+def _labelled_and_all(side: _Side) -> Any:
+    if side.kind is Scores:
+        counts = side.stack("counts").sum(axis=-1)
+        return np.stack((counts[:, :2].sum(axis=-1), counts.sum(axis=-1)), axis=-1)
+    return np.array([(state.labelled, state.rows) for state in side.states], np.float64)
+
+
+READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
+    Confusion: {
+        "confusion": lambda side: _of_classes(side, "confusion"),
+        "true_classes": lambda side: _of_classes(side, "true_classes"),
+        "predicted_classes": lambda side: _of_classes(side, "predicted_classes"),
+        "coverage": _labelled_and_all,
+    },
+    Scores: {
+        "negatives": lambda side: _by_label(side)[:, 0],
+        "positives": lambda side: _by_label(side)[:, 1],
+        "scored": lambda side: _by_label(side).sum(axis=1),
+        "probabilities": lambda side: (
+            side.stack("probability")[:, :2, :-2].sum(axis=1) + _probable(side)[:, None]
+        ),
+        "single": _single,
+        "loss": lambda side: _score_moments(side, 4, 5),
+        "brier": lambda side: _score_moments(side, 1, 3),
+        "moments_of_error": lambda side: side.stack("errors")[:, :2, :4] + _probable(side)[:, None, None],
+        "score_edges": lambda side: side.states[0].edges,
+    },
+    Residuals: {
+        "error": lambda side: _residual_moments(side, "e", "e²"),
+        "square": lambda side: _residual_moments(side, "e²", "e⁴"),
+        "absolute": lambda side: _residual_moments(side, "|e|", "e²"),
+        "relative": lambda side: _residual_moments(side, "|e/target|", "|e/target|²", "target not 0"),
+        "symmetric": lambda side: _residual_moments(side, "symmetric", "symmetric²"),
+        "targets": _target_moments,
+        "joint": _joint,
+        "coverage": _labelled_and_all,
+        "residual_cells": lambda side: side.stack("counts"),
+        "residual_edges": lambda side: side.states[0].edges,
+        "residual_extremes": lambda side: side.stack("extremes")[:, 0],
+        "absolute_cells": lambda side: side.stack("absolute"),
+        "absolute_edges": lambda side: side.states[0].sizes,
+        "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
+    },
+}

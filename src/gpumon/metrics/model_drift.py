@@ -1,0 +1,28 @@
+"""Family 5 of the specification: drift of the model (MD).
+
+MD-01 is family 2 over time; MD-02, MD-03, MD-07 to MD-10 are distances between columns, under these ids where the
+column is a prediction, a score or the target: see ``Metric.known_as``.
+"""
+
+from __future__ import annotations
+
+from gpumon.metrics.metric import Metric
+from gpumon.statistics import intervals
+
+__all__ = ["MODEL_DRIFT"]
+
+MODEL_DRIFT = (
+    Metric(
+        "MD-12",
+        "brier_score",
+        intervals.mean,
+        reads=("brier",),
+        method="Student's interval of a mean",
+        about="Mean of (score − label)², label 1 for the positive class [0 to 1]. Equals "
+        "``sklearn.metrics.brier_score_loss``.",
+        better="lower",
+        relative=True,
+        warn=0.05,
+        alert=0.1,
+    ),
+)
