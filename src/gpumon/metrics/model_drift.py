@@ -17,6 +17,7 @@ MODEL_DRIFT = (
         "brier_score",
         intervals.mean,
         reads=("brier",),
+        compares=False,
         method="Student's interval of a mean",
         about="Mean of (score − label)², label 1 for the positive class [0 to 1]. Equals "
         "``sklearn.metrics.brier_score_loss``.",
