@@ -102,7 +102,8 @@ def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, 
     for report in evaluated:
         for row in report.results.where(metric=metric.name):
             assert row.status in {"ok", "no_data"}
-            assert row.reference == pytest.approx(row.value, rel=1e-3, abs=1e-9, nan_ok=True)
+            grows = 3**0.5 if metric.unit == "std" else 1  # a test statistic
+            assert grows * row.reference == pytest.approx(row.value, rel=0.01, abs=1e-9, nan_ok=True)
             if row.ci_lower == row.ci_lower:  # noqa: PLR0124 (NaN)
                 assert row.ci_lower <= row.value <= row.ci_upper
 

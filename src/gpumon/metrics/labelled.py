@@ -8,11 +8,15 @@ of classes
 of scores
 ``negatives``          rows by score cell (slices, m + 3); ``positives`` likewise
 ``scored``             all rows by score cell, labelled or not (slices, m + 3)
-``probabilities``      Σ score by score cell of the labelled rows (slices, m + 3)
+``width_rows``         labelled rows by 15 bins of equal width (slices, 15); ``width_positives`` the positive ones,
+                       ``width_scores`` Σ score; ``mass_rows`` … likewise by 15 bins of about equal mass
+``fine_rows``          labelled rows by score cell (slices, m + 3); ``fine_scores`` Σ score
 ``single``             which cells hold one value only (m + 3,); shared by both sides
 ``loss``               moments (slices, 3) of −ln of the probability of what happened
 ``brier``              moments (slices, 3) of (label − score)²
-``moments_of_error``   moments of e = |label − score|: Σ e, Σ e², Σ e³, Σ e⁴, for both labels (slices, 2, 4)
+``brier_mean``         mean of (label − score)² (slices,); ``loss_mean`` of the loss; ``base_rate`` share of positives
+``excess``             Σ (y − p)(1 − 2p) (slices,); ``promised`` its variance Σ (1 − 2p)²·p(1 − p) if p is calibrated
+``gap``                moments of score − label (slices, 3)
 of classes, and of quantities
 ``coverage``           labelled rows, all rows (slices, 2)
 of quantities
@@ -29,6 +33,7 @@ weights scaled so that their sum is the effective number of rows, (Σ w)² / Σ 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +41,7 @@ from scipy import special
 
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores
 from gpumon.profiles.profile import Key
+from gpumon.statistics import calibration, ranking
 from gpumon.statistics.ecdf import Bounds
 from gpumon.statistics.intervals import Interval
 
@@ -57,9 +63,22 @@ MATURITY = 0.8
 SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
-SHARED = frozenset({"single", "residual_edges", "absolute_edges", "score_edges"})
-PROBABILITY = frozenset({"loss", "brier", "moments_of_error", "probabilities"})
+SHARED = frozenset({"single", "residual_edges", "absolute_edges"})
+PROBABILITY = frozenset(
+    {
+        "loss",
+        "brier",
+        "brier_mean",
+        "loss_mean",
+        "excess",
+        "gap",
+        "width_scores",
+        "mass_scores",
+        "fine_scores",
+    }
+)
 LEVEL = 0.95
+BINS = 15
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
 
 _Pairs = list[tuple["Slice", "Slice"]]
@@ -361,6 +380,59 @@ def _score_moments(side: _Side, first: int, second: int) -> Any:
     )
 
 
+def _scaled(side: _Side) -> tuple[Any, Any]:
+    """Sums of errors of labelled rows (slices, 7), and the factor that makes weights effective rows."""
+    errors = side.stack("errors")[:, :2].sum(axis=1)
+    if not side.states[0].weight:
+        return errors, 1.0 + _probable(side)
+    mass = side.stack("mass")[:, :2, :-2].sum(axis=(-1, -2))
+    return errors, _kish(mass, errors[:, 6]) + _probable(side)
+
+
+def _excess(side: _Side) -> Any:
+    """By e = |label − score| (y − p)(1 − 2p) is e(2e − 1), whatever the label."""
+    errors, factor = _scaled(side)
+    return factor * (2 * errors[:, 1] - errors[:, 0])
+
+
+def _promised(side: _Side) -> Any:
+    """(1 − 2p)²·p(1 − p) is the same of e and of p."""
+    errors, factor = _scaled(side)
+    return factor * (errors[:, 0] - 5 * errors[:, 1] + 8 * errors[:, 2] - 4 * errors[:, 3])
+
+
+def _gap(side: _Side) -> Any:
+    """Moments of score − label: e of the negatives, −e of the positives."""
+    errors = side.stack("errors")
+    counts = side.stack("mass" if side.states[0].weight else "counts")[:, :2, :-2]
+    weight = counts.sum(axis=(-1, -2)) + _probable(side)
+    both = errors[:, :2].sum(axis=1)
+    squared_weight = both[:, 6] if side.states[0].weight else weight
+    return _moments(weight, squared_weight, errors[:, 0, 0] - errors[:, 1, 0], both[:, 1])
+
+
+def _fine(side: _Side) -> tuple[Any, Any, Any]:
+    """Labelled rows, positive rows, Σ score by score cell; NaN where scores are no probabilities."""
+    counts, sums = _by_label(side), side.stack("probability")[:, :2, :-2].sum(axis=1)
+    if side.states[0].weight:
+        mass = side.stack("mass")[:, :2, :-2].sum(axis=(-1, -2))
+        sums = sums * _kish(mass, side.stack("errors")[:, :2, -1].sum(axis=-1))[:, None]
+    return counts[:, :2].sum(axis=1), counts[:, 1], sums + _probable(side)[:, None]
+
+
+def _binned(side: _Side, which: str, part: int) -> Any:
+    """One of the three by 15 bins, of equal width or of equal mass."""
+    if which not in side.made:
+        rows, positives, scores = _fine(side)
+        if which == "width":
+            inner = calibration.equal_width(side.states[0].edges, BINS)
+            groups = np.concatenate(([0], inner, [BINS - 1]))  # ±inf, which have no rows here
+        else:
+            groups = calibration.equal_mass(rows, BINS)
+        side.made[which] = [calibration.merged(x, groups, BINS) for x in (rows, positives, scores)]
+    return side.made[which][part]
+
+
 def _moments(weight: Any, squared_weight: Any, total: Any, squares: Any) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
         n = np.where(squared_weight > 0, weight * weight / squared_weight, 0.0 * weight)
@@ -421,8 +493,19 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "single": _single,
         "loss": lambda side: _score_moments(side, 4, 5),
         "brier": lambda side: _score_moments(side, 1, 3),
-        "moments_of_error": lambda side: side.stack("errors")[:, :2, :4] + _probable(side)[:, None, None],
-        "score_edges": lambda side: side.states[0].edges,
+        "brier_mean": lambda side: _score_moments(side, 1, 3)[..., 1],
+        "loss_mean": lambda side: _score_moments(side, 4, 5)[..., 1],
+        "base_rate": lambda side: ranking.prevalence(side["negatives"], side["positives"]),
+        "excess": _excess,
+        "promised": _promised,
+        "gap": _gap,
+        "fine_rows": lambda side: _fine(side)[0],
+        "fine_scores": lambda side: _fine(side)[2],
+        **{
+            f"{which}_{name}": partial(_binned, which=which, part=part)
+            for which in ("width", "mass")
+            for part, name in enumerate(("rows", "positives", "scores"))
+        },
     },
     Residuals: {
         "error": lambda side: _residual_moments(side, "e", "e²"),

@@ -30,10 +30,12 @@ FAMILIES = {
 
 LABELLED = frozenset(
     {
-        "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "coverage",
-        "loss", "brier", "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
-        "probabilities", "moments_of_error", "residual_cells", "residual_edges", "residual_extremes",
-        "absolute_cells", "absolute_edges", "absolute_extremes", "scored", "score_edges",
+        "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
+        "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "fine_rows", "fine_scores",
+        "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",
+        "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
+        "residual_cells", "residual_edges", "residual_extremes", "absolute_cells", "absolute_edges",
+        "absolute_extremes",
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""

@@ -7,7 +7,7 @@ column is a prediction, a score or the target: see ``Metric.known_as``.
 from __future__ import annotations
 
 from gpumon.metrics.metric import Metric
-from gpumon.statistics import intervals
+from gpumon.statistics import calibration, intervals
 
 __all__ = ["MODEL_DRIFT"]
 
@@ -25,5 +25,12 @@ MODEL_DRIFT = (
         relative=True,
         warn=0.05,
         alert=0.1,
+    ),
+    Metric(
+        "MD-12",
+        "brier_skill",
+        calibration.brier_skill,
+        reads=("brier_mean", "base_rate"),
+        compares=False,
     ),
 )

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import CERTIFIED, Metric
-from gpumon.statistics import classification, ecdf, intervals, ranking, summaries
+from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, summaries
+
+if TYPE_CHECKING:
+    from gpumon.statistics import Counts, Floats
+    from gpumon.statistics.intervals import Interval
 
 __all__ = ["PERFORMANCE"]
 
 WILSON = "Wilson's interval"
 POSITIVE = "of the positive class; of more than two classes, of each against the rest"
 BOUNDED = "8,192 score cells, certified"
+
+
+def calibration_slope(rows: Counts, positives: Counts, scores: Floats, level: float = 0.95) -> Interval:
+    """Slope of the logistic regression of the label on logit(score); 1 for a calibrated score, less if overconfident.
+
+    Source: Cox (1958), Biometrika 45. See ``statistics.calibration.recalibration``.
+    """
+    return calibration.recalibration(rows, positives, scores, level).slope
+
+
+def calibration_intercept(rows: Counts, positives: Counts, scores: Floats, level: float = 0.95) -> Interval:
+    """Intercept of the logistic regression of the label on logit(score); 0 for a calibrated score, less if too high.
+
+    Source: Cox (1958), Biometrika 45. See ``statistics.calibration.recalibration``.
+    """
+    return calibration.recalibration(rows, positives, scores, level).intercept
+
+
+def spiegelhalter_z(excess: Floats, variance: Floats) -> Floats:
+    """Spiegelhalter's z: how many standard deviations the Brier score is worse than the scores promise.
+
+    Source: Spiegelhalter (1986), Stat. Med. 5. See ``statistics.calibration.spiegelhalter``.
+    """
+    return calibration.spiegelhalter(excess, variance).z
+
 
 PERFORMANCE = (
     Metric(
@@ -147,6 +177,75 @@ PERFORMANCE = (
         relative=True,
         warn=0.05,
         alert=0.1,
+    ),
+    Metric(
+        "PS-05",
+        "log_loss_skill",
+        calibration.log_loss_skill,
+        reads=("loss_mean", "base_rate"),
+        compares=False,
+    ),
+    Metric(
+        "PS-08",
+        "mean_gap",
+        intervals.mean,
+        reads=("gap",),
+        compares=False,
+        method="Student's interval of a mean",
+        about="Mean score less share of positives, the bias of a classifier [−1 to 1]: above 0 where scores are too high.",
+        warn=0.01,
+        alert=0.02,
+    ),
+    Metric(
+        "PS-10",
+        "calibration_error",
+        calibration.expected_calibration_error,
+        reads=("width_rows", "width_positives", "width_scores"),
+        compares=False,
+        method="ECE, 15 bins of equal width",
+    ),
+    Metric(
+        "PS-10",
+        "calibration_error",
+        calibration.expected_calibration_error,
+        reads=("mass_rows", "mass_positives", "mass_scores"),
+        compares=False,
+        method="ECE, 15 bins of about equal mass",
+    ),
+    Metric(
+        "PS-10",
+        "maximum_calibration_error",
+        calibration.maximum_calibration_error,
+        reads=("width_rows", "width_positives", "width_scores"),
+        compares=False,
+        method="MCE, 15 bins of equal width",
+    ),
+    Metric(
+        "PS-10",
+        "calibration_slope",
+        calibration_slope,
+        reads=("fine_rows", "positives", "fine_scores"),
+        compares=False,
+        method="logistic recalibration",
+        warn=0.1,
+        alert=0.2,
+    ),
+    Metric(
+        "PS-10",
+        "calibration_intercept",
+        calibration_intercept,
+        reads=("fine_rows", "positives", "fine_scores"),
+        compares=False,
+        method="logistic recalibration",
+    ),
+    Metric(
+        "PS-10",
+        "spiegelhalter_z",
+        spiegelhalter_z,
+        reads=("excess", "promised"),
+        compares=False,
+        unit="std",
+        method="standard normal if the scores are calibrated",
     ),
     Metric(
         "PS-07",
