@@ -94,7 +94,7 @@ def test_equal_shares_are_judged_ok(same_shares):
 def test_a_metric_is_computed_for_some_column(same_shares, evaluated, metric):
     reports = evaluated if metric.labelled else [same_shares]
     rows = [row for report in reports for row in report.results.where(metric=metric.name, id=metric.id)]
-    assert any(row.value == row.value for row in rows)  # noqa: PLR0124 (NaN)
+    assert any(row.value == row.value for row in rows)
 
 
 @pytest.mark.parametrize("metric", [m for m in CATALOGUE if m.labelled], ids=lambda metric: metric.name)
@@ -104,7 +104,7 @@ def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, 
             assert row.status in {"ok", "no_data"}
             grows = 3**0.5 if metric.unit == "std" else 1  # a test statistic
             assert grows * row.reference == pytest.approx(row.value, rel=0.01, abs=1e-9, nan_ok=True)
-            if row.ci_lower == row.ci_lower:  # noqa: PLR0124 (NaN)
+            if row.ci_lower == row.ci_lower:
                 assert row.ci_lower <= row.value <= row.ci_upper
 
 
