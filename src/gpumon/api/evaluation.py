@@ -1,0 +1,238 @@
+"""evaluate: predictions and labels → how right a model is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gpumon.api.arguments import expect, is_profile, names_of
+from gpumon.api.counting import counted_profile, shown
+from gpumon.api.facts import backend_of, described, gpumon_version, worked
+from gpumon.errors import InputError, OptionError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gpumon.metrics import Metric
+    from gpumon.profiles.profile import Profile
+    from gpumon.reports.report import Report
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    predictions: Any,
+    reference: Any = None,
+    *,
+    target: str | None = None,
+    score: str | Mapping[Any, str] | None = None,
+    prediction: str | None = None,
+    labels: Any = None,
+    on: str | None = None,
+    duplicates: str = "raise",
+    task: str | None = None,
+    positive: Any = None,
+    threshold: float = 0.5,
+    weight: str | None = None,
+    maturity: float | None = None,
+    timestamp: str | None = None,
+    every: str | None = None,
+    by: str | Sequence[str] | None = None,
+    metrics: Iterable[str | Metric] | None = None,
+    exact: bool = False,
+    backend: str = "auto",
+    engine: Any = "auto",
+    workers: int | None = None,
+    thresholds: Any = None,
+    budget: float | None = None,
+    progress: Callable[[str, int, int | None, int], None] | str | None = None,
+) -> Report:
+    """How right a model is, against a reference: performance with intervals, over windows and segments, late labels joined.
+
+    Also whether predictions, scores and labels are distributed as in the reference. Without a reference the values
+    are told and nothing is judged. What is not said here is as in :func:`scan`.
+
+    predictions, reference
+        tables with the columns below, or profiles of such
+    target, score, prediction
+        the columns of labels, of scores (the probability of the positive class, or {class: column}, or what the
+        names of such columns begin with), and of predicted classes or quantities; found by name if they are called
+        "y_true", "y_pred_proba", "y_pred" and the like
+    labels, on, duplicates
+        a table of labels that came later, and the key that joins it to the predictions; a key that stands twice is
+        refused, or with duplicates="last" its last label holds
+    task
+        "binary", "multiclass" or "regression"; by default what the columns look like
+    positive
+        the class that a single score is of; by default 1 of 0 and 1, the last in the alphabet
+    threshold
+        from which score on a row counts as predicted positive, where no column of predictions is given
+    weight
+        a column of weights
+    maturity
+        the share of a window's rows that must have a label before it is judged, 0.8 by default
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> p = rng.uniform(size=5000)
+    >>> report = evaluate({"y": rng.uniform(size=5000) < p, "p": p}, target="y", score="p")
+    >>> row = next(iter(report.results.where(metric="auc")))
+    >>> round(row.value, 2), round(row.ci_lower, 2), round(row.ci_upper, 2)
+    (0.83, 0.82, 0.84)
+    """
+    from gpumon.engines.engine import opened
+    from gpumon.engines.labels import Labelling, text_of
+    from gpumon.metrics import chosen
+    from gpumon.metrics.labelled import MATURITY
+    from gpumon.metrics.measure import measure
+    from gpumon.reports.report import Report
+    from gpumon.verdicts.judge import judge
+    from gpumon.verdicts.thresholds import Thresholds
+
+    start = time.perf_counter()
+    wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
+    limits = Thresholds.of(thresholds, budget, wanted)
+    if (labels is None) != (on is None):
+        raise OptionError("labels and on go together: a table of labels, and the column that joins it")
+    mature: Any = MATURITY if maturity is None else maturity
+    if not (isinstance(mature, int | float) and 0 <= mature <= 1):
+        raise OptionError(f"maturity {maturity!r} is no share: 0.8 means that 80 % of a window have labels")
+    predictions, reference = (
+        _table(each, what) for each, what in ((predictions, "predictions"), (reference, "reference"))
+    )
+    predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates)
+    first = predictions if reference is None else reference
+    roles, by_class = _label_roles(first, target, score, prediction, weight)
+    labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
+    columns = [name for named in roles.values() for name in named] or None
+    what = "predictions" if reference is None else "reference"
+    with shown(progress) as ticks, opened(engine, workers) as counting:
+        options: dict[str, Any] = {
+            "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
+            "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
+        }  # fmt: skip
+        before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
+        _refuse_unlabelled(before)
+        now = (
+            before
+            if reference is None
+            else counted_profile(predictions, "predictions", like=before, **options)
+        )
+    done = time.perf_counter()
+    before, now = before.with_totals(), now.with_totals()
+    level = limits.level(wanted) if reference is not None else None
+    measured = measure(before, now, wanted, level=level, maturity=mature)
+    if reference is None:
+        measured = measured.described()
+    results = judge(measured, wanted, limits, before, now)
+    facts = {
+        "Reference": "none: values are told and not judged" if reference is None else described(before),
+        "Predictions": described(now),
+        **({} if labels is None else {"Labels": f"{predictions.labels}, joined on {on}"}),
+        "Backend": backend_of(before, now),
+        **worked(before, now),
+        "Thresholds": f"{limits.name}, {limits.budget:g} false alerts an evaluation"
+        if limits.name == "calibrated"
+        else limits.name,
+        "Seconds": f"{time.perf_counter() - start:.2f} (counted in {done - start:.2f})",
+        "gpumon": gpumon_version(),
+    }
+    notes = [*before.facts.get("notes", ()), *now.facts.get("notes", ()), *notes]
+    return Report(results, before, now, facts, tuple(dict.fromkeys(notes)))
+
+
+def _table(source: Any, what: str) -> Any:
+    """A Table of what holds rows; a profile, or nothing, as it is."""
+    from gpumon.profiles.profile import Profile
+    from gpumon.tables.frames import open_table
+
+    if source is None or isinstance(source, Profile) or is_profile(source):
+        return source
+    return open_table(source, name=None if isinstance(source, str) else f"the {what} table")
+
+
+def _with_labels(
+    predictions: Any,
+    labels: Any,
+    on: str | None,
+    target: str | None,
+    weight: str | None,
+    duplicates: str,
+) -> tuple[Any, list[str]]:
+    """The predictions with their late labels, and what is to be said about them."""
+    from gpumon.engines.labels import digest
+    from gpumon.tables.joining import joined
+    from gpumon.tables.table import Table
+
+    if labels is None:
+        return predictions, []
+    expect(on, str, f"on must be the name of a column of both tables, not {on!r}")
+    assert on is not None
+    late = _table(labels, "labels")
+    if not isinstance(predictions, Table) or not isinstance(late, Table):
+        raise OptionError("labels are joined row by row, which profiles do not have: give tables")
+    named = [name for name in late.schema.names if name != on]
+    if target is not None:
+        named = [target, *([weight] if weight in named else [])]
+    both = joined(predictions, late, on, named, digest, duplicates)
+    notes = []
+    if both.doubled:
+        notes.append(
+            f"{late.name}: {both.doubled:,} labels were followed by another of the same key, which holds"
+        )
+    return both, notes
+
+
+def _label_roles(
+    source: Any, target: str | None, score: Any, prediction: str | None, weight: str | None
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """The roles that are given, and the column of every class."""
+    from gpumon.engines.labels import text_of
+    from gpumon.tables.schema import telling_names
+    from gpumon.tables.table import Table
+
+    roles: dict[str, list[str]] = {}
+    by_class: dict[str, str] = {}
+    if not isinstance(source, Table):
+        return roles, by_class  # a profile knows them
+    names = source.schema.names
+    told = telling_names(names)
+    for role, given in (("target", target), ("prediction", prediction), ("weight", weight)):
+        expect(given, str | None, f"{role} must be the name of a column, not {given!r}")
+        if given is not None:
+            roles[role] = [given]
+        elif role in told and (role == "target" or score is None):
+            roles[role] = [told[role]]
+    if isinstance(score, Mapping):
+        by_class = {text_of(name): column for name, column in score.items()}
+        roles["score"] = names_of("score", list(by_class.values()))
+    elif score is not None:
+        expect(
+            score, str, f"score must be the name of a column or a mapping from class to column, not {score!r}"
+        )
+        begun = [name for name in names if name.startswith(score) and name != score]
+        if score not in names and len(begun) > 1:
+            by_class = {name.removeprefix(score): name for name in begun}
+        roles["score"] = list(by_class.values()) or [score]
+    elif "score" in told and prediction is None:
+        roles["score"] = [told["score"]]
+    if "target" not in roles:
+        raise SchemaError(
+            "which column holds the labels is not clear: name it with target, or give labels and on for a table of them"
+        )
+    if not {"score", "prediction"} & roles.keys():
+        raise SchemaError("which column holds the predictions is not clear: name it with score or prediction")
+    return roles, by_class
+
+
+def _refuse_unlabelled(counted: Profile) -> None:
+    """Raise an error if a profile holds nothing about predictions and labels."""
+    from gpumon.profiles.labels import Labelled
+
+    if not any(isinstance(state, Labelled) for state in counted.plan.values()):
+        name = counted.facts.get("name", "the profile")
+        raise InputError(
+            f"{name} holds nothing about predictions and labels: profile its table again with the roles target, and "
+            "prediction or score"
+        )
