@@ -317,7 +317,7 @@ class LabelCounter:
     """What counting needs beside the plan; made once, and shared by threads."""
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
-        self.kernels = kernels
+        self.kernels = kernels if hasattr(kernels, "scored") else select("cpu")  # CUDA has none of these yet
         self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
         self.coders: dict[tuple[str, ...], _Coder] = {}
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import CERTIFIED, Metric
-from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, summaries
+from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, regression
 
 if TYPE_CHECKING:
     from gpumon.statistics import Counts, Floats
@@ -248,15 +248,15 @@ PERFORMANCE = (
         method="standard normal if the scores are calibrated",
     ),
     Metric(
-        "PS-07",
-        "mae",
-        intervals.mean,
-        reads=("absolute",),
+        "PS-06",
+        "rmse",
+        regression.root_mean_squared_error_interval,
+        reads=("square",),
         compares=False,
         unit="target",
-        method="Student's interval of a mean",
-        about="Mean absolute error, mean |prediction − target| [unit of the target]. Equals "
-        "``sklearn.metrics.mean_absolute_error``.",
+        method="root of the interval of MSE",
+        about="Root of the mean squared error, mean (prediction − target)² [unit of the target]. Equals "
+        "``sklearn.metrics.root_mean_squared_error``.",
         better="lower",
         relative=True,
         warn=0.05,
@@ -265,11 +265,55 @@ PERFORMANCE = (
     Metric(
         "PS-06",
         "mse",
-        intervals.mean,
+        regression.mean_squared_error_interval,
         reads=("square",),
         compares=False,
         unit="target²",
-        about="Mean squared error, mean (prediction − target)² [unit of the target, squared].",
+        method="Student's interval of a mean",
+    ),
+    Metric(
+        "PS-06",
+        "r_squared",
+        regression.r_squared,
+        reads=("error", "targets"),
+        compares=False,
+        better="higher",
+    ),
+    Metric(
+        "PS-06",
+        "mape",
+        intervals.mean,
+        reads=("relative",),
+        compares=False,
+        method="rows whose target is 0 left out; Student's interval of a mean",
+        about="Mean of |prediction − target| / |target| [0 or more]. Equals "
+        "``sklearn.metrics.mean_absolute_percentage_error`` where no target is 0.",
+        better="lower",
+        relative=True,
+        warn=0.05,
+        alert=0.1,
+    ),
+    Metric(
+        "PS-06",
+        "smape",
+        intervals.mean,
+        reads=("symmetric",),
+        compares=False,
+        method="Student's interval of a mean",
+        about="Mean of 2·|prediction − target| / (|prediction| + |target|), 0 where both are 0 [0 to 2].",
+    ),
+    Metric(
+        "PS-07",
+        "mae",
+        regression.mean_absolute_error,
+        reads=("absolute",),
+        compares=False,
+        unit="target",
+        method="Student's interval of a mean",
+        better="lower",
+        relative=True,
+        warn=0.05,
+        alert=0.1,
     ),
     Metric(
         "PS-07",
@@ -279,27 +323,25 @@ PERFORMANCE = (
         compares=False,
         unit="target",
         method=CERTIFIED,
-        about="Median of |prediction − target| [unit of the target].",
+        about="Median of |prediction − target| [unit of the target]. Equals ``sklearn.metrics.median_absolute_error``.",
     ),
     Metric(
         "PS-08",
         "bias",
-        intervals.mean,
+        regression.bias_interval,
         reads=("error",),
         compares=False,
         unit="target",
         method="Student's interval of a mean",
-        about="Mean of prediction − target [unit of the target]: above 0 where predictions are too high.",
     ),
     Metric(
         "PS-08",
         "residual_variance",
-        summaries.variance,
+        regression.error_variance,
         reads=("error",),
         compares=False,
         unit="target²",
-        method="ddof 1",
-        about="Variance of prediction − target; with the bias, MSE = bias² + variance (with ddof 0).",
+        method="ddof 0: MSE = bias² + variance",
     ),
     Metric(
         "PS-11",
