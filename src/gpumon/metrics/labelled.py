@@ -10,7 +10,7 @@ of scores
 ``scored``             all rows by score cell, labelled or not (slices, m + 3)
 ``width_rows``         labelled rows by 15 bins of equal width (slices, 15); ``width_positives`` the positive ones,
                        ``width_scores`` Σ score; ``mass_rows`` … likewise by 15 bins of about equal mass
-``fine_rows``          labelled rows by score cell (slices, m + 3); ``fine_scores`` Σ score
+``slope``              slope (slices,) of the logistic recalibration, and ``slope_variance``; ``intercept`` likewise
 ``single``             which cells hold one value only (m + 3,); shared by both sides
 ``loss``               moments (slices, 3) of −ln of the probability of what happened
 ``brier``              moments (slices, 3) of (label − score)²
@@ -33,7 +33,7 @@ weights scaled so that their sum is the effective number of rows, (Σ w)² / Σ 
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MATURITY", "SHOWN_CLASSES", "labelled_rows", "readable"]
+__all__ = ["MATURITY", "SHOWN_CLASSES", "LabelReadings", "readable"]
 
 MATURITY = 0.8
 """Share of a window's rows that must have a label before the window is judged."""
@@ -91,38 +91,51 @@ def readable(profile: Profile) -> Iterator[tuple[str, Labelled]]:
             yield aspect, state
 
 
-def labelled_rows(
-    metric: Metric,
-    reference: Profile,
-    current: Profile,
-    slices: _Pairs,
-    level: float | None,
-    maturity: float = MATURITY,
-) -> list[dict[str, Any]]:
-    """The rows of a metric of predictions and labels: of the model as a whole, and of classes where it has such."""
-    parts: list[dict[str, Any]] = []
-    averaged: list[tuple[dict[str, Any], ...]] = []
-    for aspect, state in readable(reference):
-        if not set(metric.reads) <= READINGS[type(state)].keys() or ("", aspect) not in current.plan:
-            continue
-        before, place = _side(reference, aspect, state, [of for of, _ in slices])
-        now, _ = _side(current, aspect, state, [at for _, at in slices])
-        sides = before, now
-        if isinstance(state, Scores) and aspect != "scores":
-            found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
-            averaged.append(found)
-            if len(averaged) <= SHOWN_CLASSES:
-                parts += found
-        elif metric.by_class:
-            parts += _class_rows(metric, state, sides, place, level)
-        else:
-            parts += _row(metric, sides, place, level, None)
-    if averaged:
-        parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
-    shares = _coverage(current, [at for _, at in slices])
-    for part in parts:
-        _mark(metric, part, shares, slices, maturity)
-    return parts
+class LabelReadings:
+    """The readings of predictions and labels of two profiles, for all metrics; what is not asked for is not made."""
+
+    def __init__(
+        self, reference: Profile, current: Profile, slices: _Pairs, maturity: float = MATURITY
+    ) -> None:
+        self.slices = slices
+        self.maturity = maturity
+        self.aspects: list[tuple[str, Labelled, tuple[_Side, _Side], NDArray[np.int64]]] = []
+        for aspect, state in readable(reference):
+            if ("", aspect) in current.plan:
+                before, place = _side(reference, aspect, state, [of for of, _ in slices])
+                now, _ = _side(current, aspect, state, [at for _, at in slices])
+                self.aspects.append((aspect, state, (before, now), place))
+
+    @cached_property
+    def coverage(self) -> Floats:
+        """The share of labelled rows in each slice; NaN where there are no rows."""
+        for _, _, (_, now), _ in self.aspects:
+            labelled, rows = np.moveaxis(now["coverage"], -1, 0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray(labelled / rows)
+        return np.full(len(self.slices), np.nan)
+
+    def rows(self, metric: Metric, level: float | None) -> list[dict[str, Any]]:
+        """The rows of a metric: of the model as a whole, and of classes where it has such."""
+        parts: list[dict[str, Any]] = []
+        averaged: list[tuple[dict[str, Any], ...]] = []
+        for aspect, state, sides, place in self.aspects:
+            if not set(metric.reads) <= READINGS[type(state)].keys():
+                continue
+            if isinstance(state, Scores) and aspect != "scores":
+                found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
+                averaged.append(found)
+                if len(averaged) <= SHOWN_CLASSES:
+                    parts += found
+            elif metric.by_class:
+                parts += _class_rows(metric, state, sides, place, level)
+            else:
+                parts += _row(metric, sides, place, level, None)
+        if averaged:
+            parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
+        for part in parts:
+            _mark(metric, part, self.coverage, self.slices, self.maturity)
+        return parts
 
 
 def _side(
@@ -130,7 +143,8 @@ def _side(
 ) -> tuple[_Side, NDArray[np.int64]]:
     """The readings of the distinct slices of a side, and where each slice's stand among them."""
     distinct = list(dict.fromkeys(at))
-    states = [profile.states.get(Key(*each, "", aspect), state.empty()) for each in distinct]
+    empty = state.empty()
+    states = [profile.states.get(Key(*each, "", aspect), empty) for each in distinct]
     order = {each: i for i, each in enumerate(distinct)}
     return _Side(states), np.array([order[each] for each in at], np.int64)
 
@@ -141,7 +155,7 @@ class _Side:
     def __init__(self, states: Sequence[Any]) -> None:
         self.states = states
         self.kind = type(states[0])
-        self.made: dict[str, Any] = {}
+        self.made: dict[Any, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.made:
@@ -150,23 +164,23 @@ class _Side:
 
     def stack(self, name: str) -> Any:
         """A field of every state, (slices, …)."""
-        return np.stack([getattr(state, name) for state in self.states])
+        if (name,) not in self.made:
+            self.made[name,] = np.stack([getattr(state, name) for state in self.states])
+        return self.made[name,]
 
 
 _Found = tuple[Any, Any, Any, Any, Any]
 
 
-def _measured(metric: Metric, side: _Side, level: float) -> _Found:
-    """Value, its bounds, and its interval at a level of confidence; (slices,) or (slices, K) each."""
+def _measured(metric: Metric, side: _Side) -> _Found:
+    """Value, its bounds, and its 95 % interval; (slices,) or (slices, K) each."""
     found = metric.formula(*(side[name] for name in metric.reads))
     value = found.value if isinstance(found, Bounds | Interval) else np.asarray(found)
     lower, upper = (found.lower, found.upper) if isinstance(found, Bounds) else (value, value)
     interval = found if isinstance(found, Interval) else None
-    if isinstance(found, Interval) and level != LEVEL:
-        interval = metric.formula(*(side[name] for name in metric.reads), level=level)
     if metric.interval is not None:
         own = [side[name] for name in metric.reads if name not in SHARED]
-        interval = metric.interval(*own, level=level)
+        interval = metric.interval(*own, level=LEVEL)
     nothing = np.full(np.shape(value), np.nan)
     ends = (nothing, nothing) if interval is None else (interval.lower, interval.upper)
     return value, lower, upper, *ends
@@ -182,8 +196,8 @@ def _row(
     method: str | None = None,
 ) -> tuple[dict[str, Any]]:
     """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
-    before = [pick(x)[place] for x in _measured(metric, sides[0], LEVEL)]
-    now = [pick(x) for x in _measured(metric, sides[1], LEVEL)]
+    before = [pick(x)[place] for x in _measured(metric, sides[0])]
+    now = [pick(x) for x in _measured(metric, sides[1])]
     value, was = now[0], before[0]
     rows = _rows(metric, sides[1])
     nothing = np.full(value.shape, np.nan)
@@ -210,10 +224,9 @@ def _row(
     with np.errstate(divide="ignore", invalid="ignore"):
         part["effect"] = worse / scale
         if level is not None:
-            part["p_value"] = 2 * special.ndtr(-np.abs(change) / _reach(before, now) * TWO_SIDED)
-            wide = [pick(x)[place] for x in _measured(metric, sides[0], 1 - level)]
-            wider = [pick(x) for x in _measured(metric, sides[1], 1 - level)]
-            part["noise"] = _reach(wide, wider) / scale
+            error = _reach(before, now) / TWO_SIDED
+            part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
+            part["noise"] = -special.ndtri(level / 2) * error / scale
     return (part,)
 
 
@@ -298,16 +311,6 @@ def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
     undefined = words == ""
     words[undefined] = "undefined: there is nothing to divide by"
     return words
-
-
-def _coverage(current: Profile, at: Sequence[Slice]) -> Floats:
-    """The share of labelled rows in each slice; NaN where there are no rows."""
-    for aspect, state in readable(current):
-        side, place = _side(current, aspect, state, at)
-        labelled, rows = np.moveaxis(side["coverage"], -1, 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((labelled / rows)[place])
-    return np.full(len(at), np.nan)
 
 
 def _mark(metric: Metric, part: dict[str, Any], shares: Floats, slices: _Pairs, maturity: float) -> None:
@@ -420,6 +423,18 @@ def _fine(side: _Side) -> tuple[Any, Any, Any]:
     return counts[:, :2].sum(axis=1), counts[:, 1], sums + _probable(side)[:, None]
 
 
+def _recalibrated(side: _Side) -> list[Any]:
+    """Slope and intercept of the logistic recalibration on the score cells, each with its variance."""
+    if "recalibrated" not in side.made:
+        fit = calibration.recalibration(*_fine(side), LEVEL)
+        found = []
+        for each in (fit.slope, fit.intercept):
+            found += [each.value, ((each.upper - each.lower) / (2 * TWO_SIDED)) ** 2]
+        side.made["recalibrated"] = found
+    held: list[Any] = side.made["recalibrated"]
+    return held
+
+
 def _binned(side: _Side, which: str, part: int) -> Any:
     """One of the three by 15 bins, of equal width or of equal mass."""
     if which not in side.made:
@@ -499,8 +514,10 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "excess": _excess,
         "promised": _promised,
         "gap": _gap,
-        "fine_rows": lambda side: _fine(side)[0],
-        "fine_scores": lambda side: _fine(side)[2],
+        "slope": lambda side: _recalibrated(side)[0],
+        "slope_variance": lambda side: _recalibrated(side)[1],
+        "intercept": lambda side: _recalibrated(side)[2],
+        "intercept_variance": lambda side: _recalibrated(side)[3],
         **{
             f"{which}_{name}": partial(_binned, which=which, part=part)
             for which in ("width", "mass")

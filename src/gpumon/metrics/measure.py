@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpumon.metrics.labelled import MATURITY, labelled_rows
+from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
@@ -95,6 +95,7 @@ def measure(
             except Exception as error:  # noqa: BLE001 (one formula that fails, a user's own say, must not lose the others)
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
+    predicted = LabelReadings(reference, current, slices, maturity)
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -104,7 +105,7 @@ def measure(
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
         elif metric.labelled:
             try:
-                found = labelled_rows(metric, reference, current, slices, level, maturity)
+                found = predicted.rows(metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], slices, error)
             parts += [((order[metric], -1), _named(metric, slices) | part) for part in found]

@@ -31,7 +31,8 @@ FAMILIES = {
 LABELLED = frozenset(
     {
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
-        "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "fine_rows", "fine_scores",
+        "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
+        "slope_variance", "intercept", "intercept_variance",
         "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",
         "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
         "residual_cells", "residual_edges", "residual_extremes", "absolute_cells", "absolute_edges",

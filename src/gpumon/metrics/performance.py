@@ -9,30 +9,13 @@ from gpumon.metrics.metric import CERTIFIED, Metric
 from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, regression
 
 if TYPE_CHECKING:
-    from gpumon.statistics import Counts, Floats
-    from gpumon.statistics.intervals import Interval
+    from gpumon.statistics import Floats
 
 __all__ = ["PERFORMANCE"]
 
 WILSON = "Wilson's interval"
 POSITIVE = "of the positive class; of more than two classes, of each against the rest"
 BOUNDED = "8,192 score cells, certified"
-
-
-def calibration_slope(rows: Counts, positives: Counts, scores: Floats, level: float = 0.95) -> Interval:
-    """Slope of the logistic regression of the label on logit(score); 1 for a calibrated score, less if overconfident.
-
-    Source: Cox (1958), Biometrika 45. See ``statistics.calibration.recalibration``.
-    """
-    return calibration.recalibration(rows, positives, scores, level).slope
-
-
-def calibration_intercept(rows: Counts, positives: Counts, scores: Floats, level: float = 0.95) -> Interval:
-    """Intercept of the logistic regression of the label on logit(score); 0 for a calibrated score, less if too high.
-
-    Source: Cox (1958), Biometrika 45. See ``statistics.calibration.recalibration``.
-    """
-    return calibration.recalibration(rows, positives, scores, level).intercept
 
 
 def spiegelhalter_z(excess: Floats, variance: Floats) -> Floats:
@@ -223,20 +206,24 @@ PERFORMANCE = (
     Metric(
         "PS-10",
         "calibration_slope",
-        calibration_slope,
-        reads=("fine_rows", "positives", "fine_scores"),
+        intervals.normal,
+        reads=("slope", "slope_variance"),
         compares=False,
         method="logistic recalibration",
+        about="Slope of the logistic regression of the label on logit(score) [any]; 1 for a calibrated score, less for one "
+        "that is too sure (Cox 1958, Biometrika 45).",
         warn=0.1,
         alert=0.2,
     ),
     Metric(
         "PS-10",
         "calibration_intercept",
-        calibration_intercept,
-        reads=("fine_rows", "positives", "fine_scores"),
+        intervals.normal,
+        reads=("intercept", "intercept_variance"),
         compares=False,
         method="logistic recalibration",
+        about="Intercept of the logistic regression of the label on logit(score) [any]; 0 for a calibrated score, less where "
+        "scores are too high (Cox 1958, Biometrika 45).",
     ),
     Metric(
         "PS-10",

@@ -47,7 +47,8 @@ def judge(
     """
     results = measured.results
     level = thresholds.level(metrics)
-    history = from_history(reference, metrics, level) if thresholds.name == "calibrated" else {}
+    judged = thresholds.name == "calibrated" and not np.isnan(measured.effect).all()
+    history = from_history(reference, metrics, level) if judged else {}
     results["q_value"][:] = _q_values(results)
     warn, alert = _limits(measured, metrics, thresholds, history)
     results["threshold"][:] = alert
