@@ -38,6 +38,8 @@ def render(payload: Mapping[str, Any]) -> str:
       shares ``reference``, ``current``, ``below``, ``above``), ``density`` (rows a bin) and ``ecdf`` (each ``x``, ``reference``, ``current``),
       ``categories`` as rows of (name, reference share, current share) with ``other``, ``new`` as rows of
       (name, rows) and ``vanished`` names
+    - ``model``, or None: ``metrics`` as mappings (``name``, ``value``, ``ci_lower``, ``ci_upper``, ``reference``, ``threshold``,
+      ``n``, ``status``, ``reason``, ``method``) and ``charts``, SVG made by :mod:`gpumon.reports.charts`, which stands in the page as it is
     - ``metric``: the name of what ``score`` and the heat maps show
     - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``,
       and ``limits``, each column's threshold in them
@@ -51,7 +53,7 @@ def render(payload: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-    parts = {"windows": None, "segments": None, "correlations": None, **payload}
+    parts = {"model": None, "windows": None, "segments": None, "correlations": None, **payload}
     return _page().render(
         parts, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(parts))
     )

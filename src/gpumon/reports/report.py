@@ -135,9 +135,19 @@ class Report:
         return self.results.to_pandas()
 
     def plot(self, column: str) -> Figure:
-        """A column's distribution, reference and current; OptionError if there is no such column."""
-        from gpumon.reports import figures, views
+        """A column's distribution, reference and current, or a chart of the model, such as "roc" or "reliability".
 
+        OptionError lists what there is if that is neither.
+        """
+        from gpumon.reports import figures, models, views
+
+        charts = {} if column in self.columns else models.charts(self)
+        if column in charts:
+            return Figure(charts[column])
+        if charts and column not in self.columns:
+            raise OptionError(
+                f"there is no column and no chart {column!r} in this report; its charts are {', '.join(charts)}"
+            )
         drawn = views.column(self, column)
         if drawn["histogram"]:
             return Figure(figures.histogram_svg(drawn))

@@ -13,6 +13,7 @@ from gpumon.metrics.results import FIELDS, STATUSES
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
+from gpumon.reports import models
 from gpumon.reports.report import PRIMARY
 from gpumon.statistics.association import correlation
 from gpumon.statistics.density import density
@@ -58,7 +59,7 @@ def page(report: Report) -> dict[str, Any]:
         by_column.setdefault(row.column or "", []).append(row)
     found = {unit.label: unit for unit in units(report.reference)}
     return {
-        "title": "Drift scan",
+        "title": "Model evaluation" if models.metrics(report) else "Drift scan",
         "status": report.status,
         "sentence": sentence(report),
         "summary": summary(report),
@@ -66,10 +67,24 @@ def page(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "columns": [_column(report, found[label], by_column.get(label, [])) for label in report.columns],
         "metric": PRIMARY,
+        "model": _model(report),
         "windows": _grid(report, "window"),
         "segments": _grid(report, "segment"),
         "correlations": _correlations(report),
     }
+
+
+def _model(report: Report) -> dict[str, Any] | None:
+    """The performance of all rows, and every chart of the model; None if the report has none."""
+    drawn, rows = models.charts(report), models.metrics(report)
+    if not drawn and not rows:
+        return None
+    fields = ("value", "ci_lower", "ci_upper", "reference", "threshold", "n", "status", "reason", "method")
+    told = [
+        {"name": row.metric.replace("_", " "), **{name: getattr(row, name) for name in fields}}
+        for row in rows
+    ]
+    return {"metrics": told, "charts": list(drawn.values())}
 
 
 def column(report: Report, label: str) -> dict[str, Any]:
@@ -92,15 +107,32 @@ def summary(report: Report) -> dict[str, int]:
 
 
 def sentence(report: Report) -> str:
-    """The verdict in one sentence."""
-    drifted, total = report.drifted, len(report.columns)
+    """The verdict in one sentence: on the model if it was evaluated, then on the columns."""
     if not _rows(report.current):
         return "The current table has no rows."
+    told = [text for text in (_of_model(report), _of_columns(report)) if text]
+    return "; ".join([told[0], *(text[0].lower() + text[1:] for text in told[1:])]) + "."
+
+
+def _of_model(report: Report) -> str:
+    judged = [row for row in models.metrics(report) if math.isfinite(row.threshold)]
+    if not judged:
+        return ""
+    moved = sorted((row for row in judged if row.status in {"alert", "warn"}), key=lambda row: row.status)
+    if moved:
+        first = moved[0].reason.partition(" (")[0].replace("_", " ")
+        return f"{len(moved)} of {len(judged)} measures of the model moved: {first}"
+    unknown = all(row.status == "no_data" for row in judged)
+    return "How right the model is cannot be told" if unknown else "The model is as right as in the reference"
+
+
+def _of_columns(report: Report) -> str:
+    drifted, total = report.drifted, len(report.columns)
     if not drifted:
-        return f"None of {total} columns drifted."
+        return f"None of {total} columns drifted"
     alerts = list(report.columns.values()).count("alert")
     most = ", ".join(drifted[:3]) + (" most" if len(drifted) > 3 else "")
-    return f"{len(drifted)} of {total} columns drifted ({alerts or 'no'} alert{'s' * (alerts != 1)}); {most}."
+    return f"{len(drifted)} of {total} columns drifted ({alerts or 'no'} alert{'s' * (alerts != 1)}); {most}"
 
 
 def _rows(profile: Any) -> int:

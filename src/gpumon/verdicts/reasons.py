@@ -20,11 +20,11 @@ NOTABLE = 0.02  # a change of a share that is worth a word
 def percent(share: float) -> str:
     """A share as people read it.
 
-    >>> percent(0.1234), percent(0.00012), percent(0.034), percent(0.9999)
-    ('12 %', '0.012 %', '3.4 %', '99.99 %')
+    >>> percent(0.1234), percent(0.00012), percent(0.034), percent(0.9999), percent(2.99)
+    ('12 %', '0.012 %', '3.4 %', '99.99 %', '299 %')
     """
-    if share in {0, 1}:
-        return f"{share:.0%}".replace("%", " %")
+    if not 0 < share < 1:
+        return f"{100 * share:.0f} %"
     telling, digits = (share, 1) if share < 0.99 else (1 - share, 0)
     digits = max(0, digits - int(np.floor(np.log10(100 * telling) + 1e-9)))
     return f"{100 * share:.{min(digits, 6)}f} %"

@@ -1,0 +1,206 @@
+"""What is drawn of a model: its metrics over windows and by segment, ROC and PR, reliability, confusion, residuals."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpumon.metrics.metric import FAMILIES
+from gpumon.profiles.labels import LABELS, Confusion, Residuals, Scores
+from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, groups_svg, matrix_svg
+from gpumon.statistics import calibration, ranking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from gpumon.metrics.results import Result
+    from gpumon.profiles.state import State
+    from gpumon.reports.report import Report
+
+    Sides = tuple[tuple[str, State], ...]
+
+__all__ = ["charts", "metrics"]
+
+FAMILY = FAMILIES["PS"]
+MOST_COURSES = 6
+POINTS = 200  # of a curve
+BINS = 15  # of reliability
+BARS = 40  # of residuals
+NEGATIVE, POSITIVE, _ = range(len(LABELS))
+
+
+def metrics(report: Report) -> list[Result]:
+    """The rows of the performance of all rows together, in the order of the catalogue."""
+    return list(report.results.where(family=FAMILY, window=None, segment=None))
+
+
+def charts(report: Report) -> dict[str, str]:
+    """Every chart that the report has data for, by name, as SVG."""
+    found: dict[str, str] = {}
+    draw: dict[type[State], Callable[[Sides, str], Iterator[tuple[str, str]]]] = {
+        Scores: _of_scores,
+        Confusion: _of_confusion,
+        Residuals: _of_residuals,
+    }
+    for (subject, aspect), plan in report.reference.plan.items():
+        if type(plan) in draw:
+            sides = (
+                ("reference", report.reference.state(subject, aspect)),
+                ("current", report.current.state(subject, aspect)),
+            )
+            found |= dict(draw[type(plan)](sides, aspect))
+    return found | _courses(report) | _groups(report)
+
+
+def _courses(report: Report) -> dict[str, str]:
+    """The metrics with a verdict first, window by window."""
+    labels = report.current.windows
+    if not labels:
+        return {}
+    rows = report.results.where(family=FAMILY, segment=None)
+    names = dict.fromkeys(
+        (row.metric, row.column) for row in rows if row.window is not None and math.isfinite(row.value)
+    )
+    judged = {(row.metric, row.column) for row in rows if math.isfinite(row.threshold)}
+    drawn = {}
+    for metric, column in sorted(names, key=lambda name: name not in judged)[:MOST_COURSES]:
+        of = [row for row in rows.where(metric=metric) if row.column == column]
+        at = {row.window: row for row in of}
+        there = [at.get(label) for label in labels]
+        level = next((row.reference for row in of if math.isfinite(row.reference)), math.nan)
+        course = Course(
+            "realised",
+            [_of(row, "value") for row in there],
+            [_of(row, "ci_lower") for row in there],
+            [_of(row, "ci_upper") for row in there],
+            [row.status if row is not None else "no_data" for row in there],
+        )
+        drawn[f"{metric} by window"] = course_svg(_words(metric), labels, [course], level=level)
+    return drawn
+
+
+def _of(row: Result | None, name: str) -> float:
+    return math.nan if row is None else float(getattr(row, name))
+
+
+def _groups(report: Report) -> dict[str, str]:
+    """The metrics with a verdict first, segment by segment."""
+    rows = report.results.where(family=FAMILY, window=None)
+    segments = report.current.segments
+    if not segments:
+        return {}
+    names = dict.fromkeys(
+        (row.metric, row.column, row.unit)
+        for row in rows
+        if row.segment is not None and math.isfinite(row.value)
+    )
+    judged = {(row.metric, row.column) for row in rows if math.isfinite(row.threshold)}
+    drawn = {}
+    for metric, column, unit in sorted(names, key=lambda name: name[:2] not in judged)[:MOST_COURSES]:
+        of = [row for row in rows.where(metric=metric) if row.column == column]
+        at = {row.segment: row for row in of}
+        groups = [
+            Group(
+                segment,
+                *(_of(at.get(segment), name) for name in ("value", "ci_lower", "ci_upper", "reference")),
+            )
+            for segment in segments
+        ]
+        groups.sort(key=lambda group: (math.isnan(group.value), group.value))
+        level = _of(at.get(None), "value")
+        drawn[f"{metric} by segment"] = groups_svg(
+            f"{_words(metric)} by segment", "" if unit == "1" else unit, groups, level=level
+        )
+    return drawn
+
+
+def _of_scores(sides: Sides, aspect: str) -> Iterator[tuple[str, str]]:
+    """ROC, precision over recall, and reliability."""
+    roc, recall, reliable = [], [], []
+    for side, state in sides:
+        assert isinstance(state, Scores)
+        mass = state.mass if state.weight else state.counts
+        negatives, positives = (mass[label, :-2].astype(np.float64) for label in (NEGATIVE, POSITIVE))
+        if not (negatives.any() and positives.any()):
+            continue
+        area, precision = ranking.auc(negatives, positives), ranking.average_precision(negatives, positives)
+        roc.append(_curve(f"{side} {float(area.value):.3f}", ranking.roc_curve(negatives, positives), side))
+        curve = ranking.precision_recall_curve(negatives, positives)
+        recall.append(_curve(f"{side} {float(precision.value):.3f}", curve, side))
+        if not state.outside[[NEGATIVE, POSITIVE]].any():
+            reliable.append(_reliability(side, state, negatives, positives))
+    of = f" of {sides[0][1].positive[0]}" if aspect != "scores" else ""  # type: ignore[attr-defined]
+    if roc:
+        axes = ("false positive rate", "true positive rate")
+        yield f"roc{of}", curves_svg(f"ROC{of}, area", axes, roc, diagonal=True)
+        yield (
+            f"precision recall{of}",
+            curves_svg(f"Precision and recall{of}, AP", ("recall", "precision"), recall),
+        )
+    if reliable:
+        axes = ("mean score", "share of positives")
+        yield f"reliability{of}", curves_svg(f"Reliability{of}", axes, reliable, diagonal=True)
+
+
+def _curve(name: str, curve: ranking.Curve, side: str) -> Curve:
+    """At most so many points as can be seen, evenly along the curve."""
+    along = np.cumsum(
+        np.abs(np.diff(curve.x, prepend=curve.x[0])) + np.abs(np.diff(curve.y, prepend=curve.y[0]))
+    )
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], POINTS)).clip(0, along.size - 1))
+    kept = np.union1d(kept, [0, along.size - 1])
+    return Curve(name, curve.x[kept].tolist(), curve.y[kept].tolist(), side)
+
+
+def _reliability(
+    side: str, state: Scores, negatives: NDArray[np.float64], positives: NDArray[np.float64]
+) -> Curve:
+    # cells: −inf and below lie in the first bin, above and +inf in the last
+    groups = calibration.equal_width(state.edges, BINS)
+    groups = np.concatenate(([0], groups, [BINS - 1]))
+    scores = state.probability[[NEGATIVE, POSITIVE], :-2].sum(axis=0)
+    rows = negatives + positives
+    n, k, total = (calibration.merged(values, groups, BINS) for values in (rows, positives, scores))
+    curve = calibration.reliability(n, k, total)
+    there = curve.rows > 0
+    weights = curve.rows[there] / curve.rows.max()
+    return Curve(side, curve.score[there].tolist(), curve.rate[there].tolist(), side, weights.tolist())
+
+
+def _of_confusion(sides: Sides, aspect: str) -> Iterator[tuple[str, str]]:
+    before, now = (
+        (state.mass if state.weight else state.counts)[:-2, :-2]  # type: ignore[attr-defined]
+        for _, state in sides
+    )
+    classes: tuple[str, ...] = sides[0][1].classes  # type: ignore[attr-defined]
+    if now.any():
+        yield aspect, matrix_svg("Confusion: share of the true class", classes, now.tolist(), before.tolist())
+
+
+def _of_residuals(sides: Sides, aspect: str) -> Iterator[tuple[str, str]]:
+    """The share of rows by residual, over the middle 99 % of both sides."""
+    known = [
+        (side, state) for side, state in sides if isinstance(state, Residuals) and state.counts[:-2].any()
+    ]
+    levels = [np.cumsum(state.counts[:-2])[1 : state.edges.size + 1] for _, state in known]  # below each edge
+    levels = [level / state.counts[:-2].sum() for level, (_, state) in zip(levels, known, strict=True)]
+    ends = [
+        np.interp((0.005, 0.995), level, state.edges) for level, (_, state) in zip(levels, known, strict=True)
+    ]
+    if not ends or not (low := np.min(ends)) < (high := np.max(ends)):
+        return
+    points = np.linspace(low, high, BARS + 1)
+    middle = ((points[1:] + points[:-1]) / 2).tolist()
+    curves = [
+        Curve(side, middle, np.diff(np.interp(points, state.edges, level)).tolist(), side)
+        for level, (side, state) in zip(levels, known, strict=True)
+    ]
+    yield aspect, curves_svg("Residuals", ("prediction − target", "share of rows"), curves, square=False)
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
