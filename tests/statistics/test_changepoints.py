@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -75,7 +77,8 @@ def test_ddm_alarms_where_rivers_does(options):
 
 
 @pytest.mark.parametrize(
-    ("detector", "closeness"), [(changepoints.adwin, 64), (changepoints.page_hinkley, 120), (changepoints.ddm, 250)]
+    ("detector", "closeness"),
+    [(changepoints.adwin, 64), (partial(changepoints.page_hinkley, delta=0.1), 20), (changepoints.ddm, 250)],
 )
 def test_since_is_near_the_planted_change(detector, closeness):
     rng = np.random.default_rng(1)

@@ -18,7 +18,7 @@ from scipy import special
 from gpumon.statistics.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -92,13 +92,13 @@ def adwin(
 ) -> Detections:
     """Adaptive windowing: an alarm where the window's older and newer part differ in mean, beyond chance ``delta``.
 
-    The window is kept as sums of 1, 2, 4, … values, at most ``buckets`` + 1 of each; every ``clock`` values all cuts
+    The window is kept as sums of 1, 2, 4, … values, at most ``buckets`` of each; every ``clock`` values all cuts
     between them with at least ``shortest`` values on either side are tried, from ``grace`` values on. ``since`` is the
-    first value of what remains after the cut. Same alarms as ``river.drift.ADWIN``. Source: Bifet & Gavaldà (2007),
+    first value after the clearest cut. Same alarms as ``river.drift.ADWIN``. Source: Bifet & Gavaldà (2007),
     SIAM Int. Conf. on Data Mining.
 
     >>> adwin(np.repeat([0.0, 1.0], 200))
-    Detections(at=array([223]), since=array([192]))
+    Detections(at=array([223]), since=array([200]))
     """
     at, since = [], []
     window = _Window(delta, buckets, shortest)
@@ -106,9 +106,11 @@ def adwin(
     for position, value in enumerate(np.asarray(values, np.float64).tolist()):
         window.add(value)
         seen += 1
-        if seen % clock == 0 and window.width > grace and window.shrink():
+        if seen % clock or window.width <= grace:
+            continue
+        if newer := window.clearest_cut():
             at.append(position)
-            since.append(position + 1 - window.width)
+            since.append(position + 1 - newer)
             window, seen = _Window(delta, buckets, shortest), 0
     return Detections(np.array(at, np.int64), np.array(since, np.int64))
 
@@ -125,7 +127,7 @@ def page_hinkley(
 
     Each deviation is first drawn in by ``delta`` [unit of the values], and the sum forgets by ``forget`` a value; no
     alarm before ``least`` values. ``direction`` is "up" (errors grow), "down" or "both". ``since`` follows the lowest
-    (highest) point of the sum. Same alarms as ``river.drift.PageHinkley``. Source: Page (1954), Biometrika 41.
+    (highest) point of the sum; with a ``delta`` far below the noise that wanders. Same alarms as ``river.drift.PageHinkley``. Source: Page (1954), Biometrika 41.
 
     >>> page_hinkley(np.repeat([0.0, 1.0], 200), threshold=10)
     Detections(at=array([210]), since=array([200]))
@@ -163,7 +165,7 @@ def ddm(errors: ArrayLike, least: int = 30, warning: float = 2.0, alarm: float =
     ``warning``·s_best began. Same alarms as ``river.drift.binary.DDM``. Source: Gama et al. (2004), SBIA.
 
     >>> ddm(np.concatenate([np.tile([0, 0, 0, 1], 100), np.ones(40)]))
-    Detections(at=array([433]), since=array([422]))
+    Detections(at=array([423]), since=array([410]))
     """
     at, since = [], []
     n = 0
@@ -262,7 +264,7 @@ def cusum_limit(arl: float, slack: float = 0.5, two_sided: bool = True) -> float
     """The limit of ``cusum`` with which a false alarm comes once in ``arl`` windows [standard errors].
 
     >>> round(cusum_limit(370.0), 3)
-    4.773
+    4.774
     """
     return _inverse(lambda limit: cusum_arl(limit, slack, 0.0, two_sided), arl)
 
@@ -363,43 +365,27 @@ class _Window:
             apart = (first - second) ** 2 / half / half * half / 2
             self.rows[row + 1].append((first + second, first_squares + second_squares + apart))
 
-    def shrink(self) -> bool:
-        """Whether the window was cut; the oldest sums are dropped until no cut is left."""
-        cut = False
-        while self._is_cut():
-            self._drop()
-            cut = True
-        return cut
+    def clearest_cut(self) -> int:
+        """How many values are newer than the cut whose means differ most beyond chance; 0 if none differ so."""
+        beyond, newer = max(self._cuts(), default=(0.0, 0))
+        return newer if beyond > 0 else 0
 
-    def _is_cut(self) -> bool:
-        """Whether some cut parts the window into means that differ beyond chance."""
+    def _cuts(self) -> Iterator[tuple[float, int]]:
+        """Of every cut, by how much its means differ beyond chance, and the values that are newer than it."""
         before, total = 0, 0.0
         lengthy = log(2 * log(self.width) / self.delta)
         variance = self.squares / self.width
         for row in range(len(self.rows) - 1, -1, -1):
-            length, sums = 2**row, self.rows[row]
-            for place in range(len(sums) - 1):
+            length = 2**row
+            for part, _ in self.rows[row]:
                 before += length
-                total += sums[place][0]
+                total += part
                 after = self.width - before
                 if before < self.shortest or after < self.shortest:
                     continue
                 inverse = 1 / (before - self.shortest + 1) + 1 / (after - self.shortest + 1)
                 bound = sqrt(2 * inverse * variance * lengthy) + 2 / 3 * lengthy * inverse
-                if fabs(total / before - (self.total - total) / after) > bound:
-                    return True
-        return False
-
-    def _drop(self) -> None:
-        """Forget the oldest sum."""
-        length = 2 ** (len(self.rows) - 1)
-        total, squares = self.rows[-1].popleft()
-        self.width -= length
-        self.total -= total
-        apart = total / length - self.total / self.width
-        self.squares -= squares + length * self.width * apart**2 / (length + self.width)
-        if not self.rows[-1]:
-            self.rows.pop()
+                yield fabs(total / before - (self.total - total) / after) - bound, after
 
 
 def _quadrature(left: float, right: float) -> tuple[Floats, Floats]:
@@ -495,7 +481,10 @@ def _exact_p(n: int, inversions: int) -> float:
     ways[0] = 1.0
     for size in range(2, n + 1):  # shares of orders, so nothing overflows
         sums = np.cumsum(ways)
-        ways = (sums - np.concatenate([np.zeros(min(size, inversions + 1)), sums[: max(inversions + 1 - size, 0)]])) / size
+        ways = (
+            sums
+            - np.concatenate([np.zeros(min(size, inversions + 1)), sums[: max(inversions + 1 - size, 0)]])
+        ) / size
     return float(min(1.0, 2 * np.sum(ways)))
 
 
