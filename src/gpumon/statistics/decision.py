@@ -46,7 +46,8 @@ class InForce(NamedTuple):
 
     def holds(self, threshold: ArrayLike) -> NDArray[np.bool_]:
         """Whether ``threshold`` may be the one in force: it is within the bracket and nothing contradicts it."""
-        inside = (self.lower <= threshold) & (np.asarray(threshold) <= self.upper)
+        tau = np.asarray(threshold, np.float64)
+        inside = (self.lower <= tau) & (tau <= self.upper)
         return np.asarray(inside & (self.contradictions == 0))
 
 
