@@ -49,7 +49,7 @@ def run(
     numbers = range(len(partitions)) if only is None else only
     tree = Tree(numbers, count.like)
     with ThreadPoolExecutor(threads) as pool:
-        many = len(numbers) >= threads > 1
+        many = len(numbers) >= threads
         each = None if many else partial(_in_order, pool, ahead=2 * threads)
 
         def one(number: int) -> Part:

@@ -35,15 +35,18 @@ if TYPE_CHECKING:
 
     from gpumon.tables.parquet import Piece
     from gpumon.tables.paths import File, Unreadable
+    from gpumon.tables.table import Partition
 
 __all__ = [
     "DeviceBatch",
     "DeviceColumn",
+    "DeviceFiles",
     "DeviceParquet",
     "DeviceTable",
     "is_on_device",
     "open_device",
     "taken",
+    "taken_part",
 ]
 
 PARTITION_ROWS = 2**25
@@ -314,6 +317,15 @@ class DeviceRowGroups:
             yield from replace(self, pieces=part).batches(rows)
 
 
+class DeviceFiles(RowGroups):
+    """Row groups of several files that cuDF decodes, those of one file at a time: what a worker makes of a partition."""
+
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[Any]:
+        """All rows of a file at once."""
+        for piece in self.pieces:
+            yield from DeviceRowGroups((piece,), self.schema, self.row_bytes).batches(rows)
+
+
 class CudfFrame:
     """The columns of a cuDF frame."""
 
@@ -449,6 +461,14 @@ def taken(table: Table) -> Table:
         return table
     set_up_memory()
     return DeviceParquet(table)
+
+
+def taken_part(partition: Partition) -> Partition:
+    """The same for one partition, by the worker that counts it."""
+    if not isinstance(partition, RowGroups) or ("cudf" not in sys.modules and find_spec("cudf") is None):
+        return partition
+    set_up_memory()
+    return DeviceFiles(partition.pieces, partition.schema, partition.row_bytes)
 
 
 @cache

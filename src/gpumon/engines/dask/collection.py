@@ -120,6 +120,7 @@ class Chunk(Whole):
     schema: pa.Schema
     rows: int | None = None
     threads: bool = False
+    device: bool = False  # whether frames on a GPU are counted there
 
     nbytes = None
 
@@ -127,9 +128,9 @@ class Chunk(Whole):
         """The partition without what makes its frame, for a task that is given the frame."""
         return replace(self, frame=None)
 
-    def holding(self, frame: Any) -> Chunk:
-        """The partition with its frame."""
-        return replace(self, frame=frame)
+    def holding(self, frame: Any, *, device: bool = False) -> Chunk:
+        """The partition with its frame; one of cuDF stays on its GPU if the kernels count there (``device``)."""
+        return replace(self, frame=frame, device=device)
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in order."""
@@ -143,9 +144,11 @@ class Chunk(Whole):
         names = table.schema.names
         if not set(self.schema.names) <= set(names):
             refuse_other_names(names, where, self.schema.names, self.name)
+        if table.device and not (self.device and table.chosen(self.schema.names).equals(self.schema)):
+            table = table.load(self.schema.names)
         for part in table.partitions(self.schema.names):
             for batch in part.batches(rows):
-                yield self._typed(batch, where)
+                yield batch if table.device else self._typed(batch, where)
 
     def _typed(self, batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
         """The batch in the types of the collection."""

@@ -31,6 +31,7 @@ from gpumon.errors import EngineError, GpumonError, OptionError
 from gpumon.kernels import BACKENDS, select
 from gpumon.profiles import files
 from gpumon.tables.frames import open_table
+from gpumon.tables.gpu import taken_part
 from gpumon.tables.table import in_threads
 
 if TYPE_CHECKING:
@@ -160,9 +161,12 @@ class Task:
 
     def profile(self, number: int, partition: Partition, frame: Any, plan: bytes) -> Part:
         """Count one partition: the task ``profile``. ``frame`` is the content of a Chunk, None of other partitions."""
+        count = self.counter(plan)
         if isinstance(partition, Chunk):
-            partition = partition.holding(frame)
-        return counted(partition, number, self.counter(plan), skip=self.skip, who=get_worker().address)
+            partition = partition.holding(frame, device=count.kernels.DEVICE)
+        elif count.kernels.DEVICE:
+            partition = taken_part(partition)
+        return counted(partition, number, count, skip=self.skip, who=get_worker().address)
 
     def merge(self, parts: list[Part], plan: bytes) -> Part:
         """Add neighbours: the task ``merge``."""

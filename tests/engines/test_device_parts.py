@@ -1,0 +1,95 @@
+"""What a worker with a GPU makes of its partition, with a stand-in for cuDF that decodes on the host."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import gpumon
+from gpumon.tables import gpu
+from gpumon.tables.frames import open_table
+
+
+class Column:
+    def __init__(self, column: Any) -> None:
+        self.column = column
+
+    def astype(self, kind: str) -> Column:
+        assert kind == "category"
+        return Column(self.column.combine_chunks().dictionary_encode())
+
+    def to_arrow(self) -> Any:
+        return self.column
+
+
+class Frame:
+    """The part of a cuDF frame that is asked for here."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def head(self, n: int) -> Frame:
+        return Frame(self.table.slice(0, n))
+
+    def to_arrow(self, *, preserve_index: bool) -> pa.Table:
+        assert not preserve_index
+        return self.table
+
+    def __getitem__(self, name: str) -> Column:
+        return Column(self.table.column(name))
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[str, list[str], list[int]]]:
+    """What cuDF was asked to read."""
+    calls = []
+
+    def read_parquet(path, *, columns, row_groups):
+        (groups,) = row_groups
+        calls.append((path.rpartition("/")[2], columns, groups))
+        return Frame(pq.ParquetFile(path).read_row_groups(groups, columns=columns))
+
+    monkeypatch.setitem(gpu.sys.modules, "cudf", SimpleNamespace(read_parquet=read_parquet))
+    monkeypatch.setattr(gpu, "_cudf", lambda: SimpleNamespace(read_parquet=read_parquet))
+    monkeypatch.setattr(gpu, "set_up_memory", lambda: "not here")
+    return calls
+
+
+def test_a_worker_decodes_its_files_where_it_counts_them(asked, many):
+    (part,) = open_table(str(many)).partitions(["single", "word"])
+    there = gpu.taken_part(part)
+    assert there.rows == part.rows == 60_000
+    batches = list(there.batches())
+    assert asked == [(f"{i:04}.parquet", ["single", "word"], [0]) for i in range(60)]
+    here = pa.Table.from_batches(part.batches())
+    for name in ("single", "word"):
+        values = [value for batch in batches for value in batch.column(name).to_pylist()]
+        assert values == here.column(name).to_pylist()
+    some = there.without(part.paths[1:])
+    assert isinstance(some, gpu.DeviceFiles)
+    assert some.rows == 1000
+
+
+def test_a_file_that_vanished_is_found_out_by_the_host(asked, tmp_path, write_files):
+    folder = write_files(tmp_path / "table", 3, 10)
+    (part,) = open_table(str(folder)).partitions()
+    (folder / "0001.parquet").unlink()
+    there = gpu.taken_part(part)
+    with pytest.raises(gpumon.InputError, match=r"0001.parquet: there is no such file"):
+        list(there.batches())
+    (bad,) = there.unreadable()
+    assert (bad.path.rpartition("/")[2], bad.rows) == ("0001.parquet", 10)
+    assert there.without([bad.path]).rows == 20
+
+
+def test_without_cudf_a_partition_stays_as_it_is(many, monkeypatch):
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    (part,) = open_table(str(many)).partitions()
+    assert gpu.taken_part(part) is part
