@@ -111,7 +111,8 @@ def test_a_dask_dataframe_counts_as_the_frame_that_it_was_cut_from(client, many,
     found = gpumon.profile(kept, timestamp="when", every="1d")
     assert counts(found.rollup()) == counts(expected)
     after = client.who_has()
-    assert {key: after.get(key) for key in before} == before  # nothing was moved
+    # nothing was moved away; a worker without work may have taken a copy, as Dask's stealing does
+    assert all(set(workers) <= set(after.get(key, ())) for key, workers in before.items())
     if partitions == 4:
         assert counts(gpumon.profile(whole, engine="local")) == counts(expected)
         assert counts(gpumon.profile(kept, engine="local")) == counts(expected)
@@ -167,13 +168,17 @@ def test_a_worker_that_is_killed_changes_only_the_time(client, many, small_parti
     assert next(victims, None) is None
 
 
+def _warm(path: str) -> None:
+    gpumon.profile(path, engine="local")
+
+
 def test_a_worker_that_hangs_is_left_behind(many, small_partitions):
     plan = gpumon.profile(str(many), engine="local")
     with (
-        dask.config.set({"gpumon.timeout": "3s"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
+        client.run(_warm, str(many))  # or loading kernels would look like hanging
         expected = gpumon.profile(str(many), like=plan, engine=client)
         pids = client.run(os.getpid)
         hung = [pids.popitem()[1]]
@@ -185,7 +190,8 @@ def test_a_worker_that_hangs_is_left_behind(many, small_partitions):
                 os.kill(stopped[0], signal.SIGSTOP)
 
         try:
-            assert gpumon.profile(str(many), like=plan, engine=client, progress=stop) == expected
+            with dask.config.set({"gpumon.timeout": "3s"}):
+                assert gpumon.profile(str(many), like=plan, engine=client, progress=stop) == expected
         finally:
             for pid in stopped:
                 os.kill(pid, signal.SIGKILL)

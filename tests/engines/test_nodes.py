@@ -190,7 +190,7 @@ def test_ctrl_c_keeps_what_was_counted_and_leaves_no_process_behind(many, tmp_pa
     ) as process:  # fmt: skip
         assert process.stdout.readline() == b"sum\n"
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the job
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 3
         last = err.decode().splitlines()[-1]
         assert last.startswith("gpumon: interrupted; ")
