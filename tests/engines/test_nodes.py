@@ -192,9 +192,9 @@ def test_ctrl_c_keeps_what_was_counted_and_leaves_no_process_behind(many, tmp_pa
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the job
         _, err = process.communicate(timeout=60)
         assert process.returncode == 3
-        last = err.decode().splitlines()[-1]
-        assert last.startswith("gpumon: interrupted; ")
-        assert last.endswith("run again with the same resume to count the rest")
+        (told,) = (line for line in err.decode().splitlines() if line.startswith("gpumon: "))
+        assert told.startswith("gpumon: interrupted; ")
+        assert told.endswith("run again with the same resume to count the rest")
     assert ends(process.pid)
     part = gpumon.Profile.load(kept / "table.gpumon")
     assert 0 < part.rows < 60_000
