@@ -329,3 +329,14 @@ def test_an_engine_may_be_open_already():
     engine = Local()
     with opened(engine) as same:
         assert same is engine
+
+
+def test_a_cluster_without_workers_is_told_in_time(many, small_partitions):
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        dask.config.set({"gpumon.timeout": "0.5s"}),
+    ):
+        assert gpumon.profile({"x": [1.0, 2.0]}, engine=client).rows == 2  # needs none
+        with pytest.raises(gpumon.EngineError, match="has no worker: start some"):
+            gpumon.profile(str(many), engine=client)

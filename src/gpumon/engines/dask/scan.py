@@ -7,6 +7,7 @@ cluster is. Only a window of tasks is known to the scheduler at a time, so neith
 
 from __future__ import annotations
 
+import math
 import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as Cancelled
@@ -49,6 +50,7 @@ __all__ = ["TIMEOUT", "Dask"]
 TIMEOUT = "5m"
 """Without a finished task for this long, workers count as hung: ``gpumon.timeout`` in Dask's configuration."""
 
+LOOK_AT_WORKERS = 5.0  # seconds between looks at how many there are
 LOOK = 1.0  # seconds between looks at the clock while nothing happens
 ALL_WORKERS = {"n_workers": -1} if "n_workers" in signature(Client.scheduler_info).parameters else {}
 ANSWER = 5.0  # seconds in which workers tell what their GPUs have drawn
@@ -63,21 +65,21 @@ class Dask:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.threads = self._wait()
+        self.threads = 0
 
-    def _wait(self) -> int:
-        """Threads of the cluster; EngineError if no worker comes."""
+    def _wait(self) -> None:
+        """EngineError if there is no worker and none comes."""
         try:
             self.client.wait_for_workers(1, timeout=_timeout())
         except TimeoutError as error:
             raise EngineError(f"{self._place()} has no worker: start some (dask worker ADDRESS)") from error
-        return int(sum(self.client.nthreads().values()))
 
     def each(self, work: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """On the workers, in order."""
         if len(items) <= FEW:
             yield from in_threads(work, items)
             return
+        self._wait()
         token = uuid4().hex[:12]
         futures: list[Future] = []
         try:
@@ -111,15 +113,17 @@ class Dask:
         if table.here:
             count = Counter(like, slicing, select(backend))
             return local.run(table, columns, count, skip=skip, only=only, progress=progress)
+        self._wait()
         partitions = table.partitions(columns)
         numbers = range(len(partitions)) if only is None else only
         tree = Tree(numbers, like)
         run = Run(self.client, Task(slicing, backend, skip), partitions, numbers, tree, progress)
         try:
-            run(files.dumps(like.empty()), self.threads)
+            run(files.dumps(like.empty()))
         except BaseException as error:  # noqa: BLE001 (whoever called keeps what was counted, then raises it)
             run.cancel()
             return tree.outcome(error)
+        self.threads = max(self.threads, run.threads)
         return tree.outcome()
 
     def described(self, work: Work) -> str:
@@ -210,17 +214,18 @@ class Run:
         ] = {}  # level and place of every task that is not done
         self.sums: dict[tuple[int, int], dict[int, Future]] = {}  # done, waiting for their neighbours
         self.told = 0  # rows that were reported
-        self.rows = 0  # rows of sums that came
         self.plan: Any = None
+        self.threads = 0
+        self.looked = -math.inf
 
-    def __call__(self, plan: bytes, threads: int) -> None:
+    def __call__(self, plan: bytes) -> None:
         """Run to the end."""
         if not self.numbers:
             return
         self.plan = self.client.submit(_same, plan, key=f"plan-{self.token}")
         groups = iter(range(self.widths[1] if len(self.widths) > 1 else 1))
-        ahead = max(2 * GROUP, 4 * threads)
         while True:
+            ahead = self._ahead()
             while len(self.pending) < ahead and (group := next(groups, None)) is not None:
                 self._submit(range(group * GROUP, min((group + 1) * GROUP, len(self.numbers))))
             if not self.pending:
@@ -230,6 +235,13 @@ class Run:
             if future.status != "finished":
                 _result(future)  # raises
             self._done(level, place, future)
+
+    def _ahead(self) -> int:
+        """How many tasks may be known to the scheduler: workers come and go."""
+        if time.monotonic() - self.looked > LOOK_AT_WORKERS:
+            self.threads = int(sum(self.client.nthreads().values()))
+            self.looked = time.monotonic()
+        return max(2 * GROUP, 4 * self.threads)
 
     def cancel(self) -> None:
         """Forget all tasks, as far as the cluster still listens."""
