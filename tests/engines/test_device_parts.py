@@ -64,7 +64,7 @@ def asked(monkeypatch) -> list[tuple[str, list[str], list[int]]]:
 
 def test_a_worker_decodes_its_files_where_it_counts_them(asked, many):
     (part,) = open_table(str(many)).partitions(["single", "word"])
-    there = gpu.taken_part(part)
+    there = gpu.decoded_there(part)
     assert there.rows == part.rows == 60_000
     batches = list(there.batches())
     assert asked == [(f"{i:04}.parquet", ["single", "word"], [0]) for i in range(60)]
@@ -73,7 +73,7 @@ def test_a_worker_decodes_its_files_where_it_counts_them(asked, many):
         values = [value for batch in batches for value in batch.column(name).to_pylist()]
         assert values == here.column(name).to_pylist()
     some = there.without(part.paths[1:])
-    assert isinstance(some, gpu.DeviceFiles)
+    assert isinstance(some, gpu.DeviceRowGroups)
     assert some.rows == 1000
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_vanished_is_found_out_by_the_host(asked, tmp_path, write_fi
     folder = write_files(tmp_path / "table", 3, 10)
     (part,) = open_table(str(folder)).partitions()
     (folder / "0001.parquet").unlink()
-    there = gpu.taken_part(part)
+    there = gpu.decoded_there(part)
     with pytest.raises(gpumon.InputError, match=r"0001.parquet: there is no such file"):
         list(there.batches())
     (bad,) = there.unreadable()
@@ -92,4 +92,4 @@ def test_a_file_that_vanished_is_found_out_by_the_host(asked, tmp_path, write_fi
 def test_without_cudf_a_partition_stays_as_it_is(many, monkeypatch):
     monkeypatch.setattr(gpu, "find_spec", lambda name: None)
     (part,) = open_table(str(many)).partitions()
-    assert gpu.taken_part(part) is part
+    assert gpu.decoded_there(part) is part

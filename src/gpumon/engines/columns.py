@@ -62,9 +62,9 @@ def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     return values_of(array), validity(array)
 
 
-def numbers_in(batch: pa.RecordBatch | DeviceBatch, name: str) -> tuple[Any, Any]:
-    """The values and the validity of a numeric column of a batch: on a device, where they are."""
-    there = batch.numbers(name) if isinstance(batch, DeviceBatch) else None
+def numbers_in(batch: pa.RecordBatch | DeviceBatch, name: str, *, device: bool) -> tuple[Any, Any]:
+    """The values and the validity of a numeric column of a batch: where they are, if the backend reads a device's."""
+    there = batch.numbers(name) if device and isinstance(batch, DeviceBatch) else None
     if there is None:
         return numbers(batch.column(name))
     return there.values, None if there.bits is None else Bitmask(there.bits, there.offset)

@@ -88,7 +88,7 @@ class Counter:
                 if aspect == "length":
                     yield (subject, aspect), *numbers(pc.utf8_length(strings(batch.column(subject))))
                 else:
-                    yield (subject, aspect), *numbers_in(batch, subject)
+                    yield (subject, aspect), *numbers_in(batch, subject, device=self.kernels.DEVICE)
 
     def others(
         self,
@@ -219,7 +219,10 @@ class Counter:
         else:
             nothing = np.full(batch.num_rows, np.nan, np.float32), None
             there = set(batch.schema.names)
-            columns = [numbers_in(batch, name) if name in there else nothing for name in state.columns]
+            device = self.kernels.DEVICE
+            columns = [
+                numbers_in(batch, name, device=device) if name in there else nothing for name in state.columns
+            ]
             sums = self.kernels.comoments(columns, state.centre, state.scale, offsets)
         return [
             Pairs(state.columns, state.centre, state.scale, state.tables, *parts)

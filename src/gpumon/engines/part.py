@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpumon.errors import InputError
 from gpumon.profiles import files
+from gpumon.tables.gpu import decoded_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,6 +95,8 @@ def counted(
     ``progress`` is called with the rows and bytes of every batch, with less than 0 to take them back.
     """
     start = time.perf_counter()
+    if count.kernels.DEVICE:
+        partition = decoded_there(partition)
     unreadable: list[Unreadable] = []
     while True:
         done = _Done(progress)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -34,19 +35,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.tables.parquet import Piece
-    from gpumon.tables.paths import File, Unreadable
-    from gpumon.tables.table import Partition
+    from gpumon.tables.paths import File
 
 __all__ = [
     "DeviceBatch",
     "DeviceColumn",
-    "DeviceFiles",
     "DeviceParquet",
     "DeviceTable",
+    "decoded_there",
     "is_on_device",
     "open_device",
     "taken",
-    "taken_part",
 ]
 
 PARTITION_ROWS = 2**25
@@ -259,52 +258,30 @@ class DeviceParquet(Table):
 
 
 @dataclass(frozen=True)
-class DeviceRowGroups:
-    """A partition of a Parquet file that cuDF decodes; in halves if the memory does not suffice."""
+class DeviceRowGroups(RowGroups):
+    """A partition of Parquet files that cuDF decodes; in halves if the memory does not suffice."""
 
-    pieces: tuple[Piece, ...]  # of one file, a row group each
-    schema: pa.Schema
-    row_bytes: int
-    threads: bool = False
+    def batches(self, rows: int = BATCH_ROWS) -> Iterator[Any]:  # noqa: ARG002
+        """The rows of each file at once, or in as few parts as the memory takes.
 
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return sum(piece.rows for piece in self.pieces)
+        InputError if one row group is too large for it.
+        """
+        for file, pieces in groupby(self.pieces, key=lambda piece: piece.file):
+            some = list(pieces)
+            groups = [i for piece in some for i in piece.row_groups]
+            rows_each = sum(piece.rows for piece in some) / max(len(groups), 1)
+            yield from self._read(file, groups, rows_each * self.row_bytes)
 
-    @property
-    def nbytes(self) -> int:
-        """About how many bytes the rows take when decoded."""
-        return self.rows * self.row_bytes
-
-    @property
-    def paths(self) -> list[str]:
-        """The file."""
-        return list(dict.fromkeys(piece.file.path for piece in self.pieces))
-
-    def unreadable(self) -> list[Unreadable]:
-        """The file, if it cannot be decoded; the host tries."""
-        return RowGroups(self.pieces, self.schema, self.row_bytes).unreadable()
-
-    def without(self, paths: Collection[str]) -> DeviceRowGroups:
-        """The row groups of other files."""
-        return replace(self, pieces=tuple(piece for piece in self.pieces if piece.file.path not in paths))
-
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[Any]:
-        """All rows at once, or in as few parts as the memory takes. InputError if one row group is too large for it."""
-        if not self.pieces:
-            return
-        file = self.pieces[0].file
+    def _read(self, file: File, groups: list[int], nbytes_each: float) -> Iterator[DeviceBatch]:
         constant = {name: value for name, value in file.hive if name in self.schema.names}
         names = [name for name in self.schema.names if name not in constant]
-        groups = [i for piece in self.pieces for i in piece.row_groups]
         try:
             with reading(file.path, "Parquet"):
                 frame = _cudf().read_parquet(file.path, columns=names, row_groups=[groups])
         except MemoryError as error:
-            if len(self.pieces) == 1:
+            if len(groups) == 1:
                 raise InputError(
-                    f"{file.path}: row group {groups[0]} needs about {self.nbytes / 2**30:.2f} GiB and "
+                    f"{file.path}: row group {groups[0]} needs about {nbytes_each / 2**30:.2f} GiB and "
                     f"{free_memory() / 2**30:.2f} GiB of the GPU's memory are free; write the file with smaller row "
                     "groups, name fewer columns, or use backend='cpu'"
                 ) from error
@@ -312,18 +289,9 @@ class DeviceRowGroups:
         if frame is not None:
             yield DeviceBatch(CudfFrame(frame), self.schema, constant)
             return
-        half = len(self.pieces) // 2
-        for part in (self.pieces[:half], self.pieces[half:]):
-            yield from replace(self, pieces=part).batches(rows)
-
-
-class DeviceFiles(RowGroups):
-    """Row groups of several files that cuDF decodes, those of one file at a time: what a worker makes of a partition."""
-
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[Any]:
-        """All rows of a file at once."""
-        for piece in self.pieces:
-            yield from DeviceRowGroups((piece,), self.schema, self.row_bytes).batches(rows)
+        half = len(groups) // 2
+        for part in (groups[:half], groups[half:]):
+            yield from self._read(file, part, nbytes_each)
 
 
 class CudfFrame:
@@ -457,18 +425,22 @@ def open_device(source: Any, name: str) -> DeviceTable:
 
 def taken(table: Table) -> Table:
     """The table as a backend reads it that takes columns of a device: Parquet is decoded there, if cuDF is installed."""
-    if not isinstance(table, ParquetTable) or ("cudf" not in sys.modules and find_spec("cudf") is None):
+    if not isinstance(table, ParquetTable) or not _decodes():
         return table
     set_up_memory()
     return DeviceParquet(table)
 
 
-def taken_part(partition: Partition) -> Partition:
-    """The same for one partition, by the worker that counts it."""
-    if not isinstance(partition, RowGroups) or ("cudf" not in sys.modules and find_spec("cudf") is None):
+def decoded_there(partition: Any) -> Any:
+    """A partition of Parquet files as one that cuDF decodes, if it is installed; any other as it is."""
+    if type(partition) is not RowGroups or not _decodes():
         return partition
     set_up_memory()
-    return DeviceFiles(partition.pieces, partition.schema, partition.row_bytes)
+    return DeviceRowGroups(partition.pieces, partition.schema, partition.row_bytes)
+
+
+def _decodes() -> bool:
+    return "cudf" in sys.modules or find_spec("cudf") is not None
 
 
 @cache

@@ -16,6 +16,7 @@ from distributed import Future
 from gpumon.errors import InputError, SchemaError
 from gpumon.tables.columns import canonical, refuse_other_names
 from gpumon.tables.frames import open_table
+from gpumon.tables.gpu import DeviceBatch
 from gpumon.tables.table import BATCH_ROWS, SAMPLE_ROWS, Table, Whole, evenly_spaced, taken
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ class Chunk(Whole):
 
     def _typed(self, batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
         """The batch in the types of the collection."""
+        if isinstance(batch, DeviceBatch):
+            return replace(batch, schema=self.schema)  # columns are made canonical as they come to the host
         try:
             return canonical(batch.columns, self.schema)
         except pa.ArrowInvalid as error:

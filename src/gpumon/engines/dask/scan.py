@@ -32,7 +32,6 @@ from gpumon.errors import EngineError, GpumonError, OptionError
 from gpumon.kernels import BACKENDS, select
 from gpumon.profiles import files
 from gpumon.tables.frames import open_table
-from gpumon.tables.gpu import taken_part
 from gpumon.tables.table import in_threads
 
 if TYPE_CHECKING:
@@ -168,8 +167,6 @@ class Task:
         count = self.counter(plan)
         if isinstance(partition, Chunk):
             partition = partition.holding(frame, device=count.kernels.DEVICE)
-        elif count.kernels.DEVICE:
-            partition = taken_part(partition)
         return counted(partition, number, count, skip=self.skip, who=get_worker().address)
 
     def merge(self, parts: list[Part], plan: bytes) -> Part:
