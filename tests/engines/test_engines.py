@@ -113,6 +113,7 @@ def test_a_failing_batch_is_heard_and_nothing_hangs(rows):
         raise ZeroDivisionError
 
     broken.like = gpumon.profile(rows).empty()
+    broken.kernels = select("cpu")
     outcome = local.run(open_table(rows), rows.column_names, broken, threads=2)
     assert isinstance(outcome.error, ZeroDivisionError)
     assert outcome.missing == [0]

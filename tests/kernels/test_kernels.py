@@ -249,6 +249,27 @@ def test_batches_add_up_at_their_slices_places(kernels):
     assert not into.counts[1].any()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u8"])
+def test_ordered_sorts_what_is_there_slice_by_slice(kernels, dtype):
+    rng = np.random.default_rng(5)
+    values = rng.integers(0, 200, 1000).astype(dtype)
+    if dtype[0] == "f":
+        values[::9] = np.nan
+        values[5] = np.inf
+    valid = rng.random(1000) < 0.7
+    offsets = np.array([0, 0, 350, 1000])
+    for there in (valid, None):
+        found = kernels.ordered(values, there, offsets)
+        for part, start, stop in zip(found, offsets[:-1], offsets[1:], strict=True):
+            kept = [
+                float(v)
+                for v, ok in zip(values[start:stop], valid[start:stop], strict=True)
+                if ok or there is None
+            ]
+            assert part.dtype == np.float64
+            assert part.tolist() == sorted(v for v in kept if v == v)
+
+
 def oracle(x, offsets):
     """Sums over the rows where both of a pair are there, one pair at a time: (slices, k, k) each."""
     k = len(x)

@@ -103,6 +103,11 @@ class Counter:
             if isinstance(state, Pairs):
                 if not there.isdisjoint(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets, cells)
+            elif isinstance(state, Sorted):
+                if subject in there:
+                    values, valid = numbers_in(batch, subject, device=self.kernels.DEVICE)
+                    ordered = self.kernels.ordered(values, valid, offsets)
+                    yield (subject, aspect), [Sorted(each) for each in ordered]
             elif subject in there and not isinstance(
                 state, Numeric | Rows | Labelled
             ):  # a column may be called ""
@@ -114,8 +119,6 @@ class Counter:
     ) -> list[Any]:
         if isinstance(state, Times):
             return _times(array, offsets)
-        if isinstance(state, Sorted):
-            return _sorted(array, offsets)
         assert isinstance(state, Categorical)
         if key[1] == "pattern":
             return self._classes(state, key, pattern_codes(strings(array)), offsets)
@@ -339,13 +342,6 @@ def _times(array: pa.Array, offsets: NDArray[np.int64]) -> list[Times]:
         span = np.array([times.min(), times.max()]) if times.size else Times.on().span
         slices.append(Times(span, hours, np.array(stop - start - times.size)))
     return slices
-
-
-def _sorted(array: pa.Array, offsets: NDArray[np.int64]) -> list[Sorted]:
-    values, valid = numbers(array)
-    x = values.astype(np.float64) if valid is None else np.where(valid, values, np.nan)
-    parts = (x[start:stop] for start, stop in pairwise(offsets.tolist()))
-    return [Sorted(np.sort(part[~np.isnan(part)])) for part in parts]
 
 
 def _shortened(value: bytes) -> str:

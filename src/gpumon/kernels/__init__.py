@@ -167,6 +167,12 @@ class Kernels(Protocol):
         """HyperLogLog registers of each slice's hashes, (slices, REGISTERS)."""
         ...
 
+    def ordered(
+        self, values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64]
+    ) -> list[NDArray[np.float64]]:
+        """The values of each slice that are not missing as float64, from the least to the largest."""
+        ...
+
     def comoments(
         self,
         columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],

@@ -6,6 +6,7 @@ each block through five short loops; those without a table look-up are vectorise
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,6 +89,17 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
     registers = np.zeros((offsets.size - 1, REGISTERS), np.uint8)
     _distinct(hashes, offsets, registers)
     return registers
+
+
+def ordered(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """Sort values, in NumPy; see :class:`gpumon.kernels.Kernels`."""
+    x = values.astype(np.float64)
+    if valid is not None:
+        x[~valid] = np.nan
+    parts = (x[start:stop] for start, stop in pairwise(offsets.tolist()))
+    return [np.sort(part[~np.isnan(part)]) for part in parts]
 
 
 def comoments(

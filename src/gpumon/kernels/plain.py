@@ -109,6 +109,17 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
     return registers
 
 
+def ordered(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """Sort values; see :class:`gpumon.kernels.Kernels`."""
+    x = values.astype(np.float64)
+    if valid is not None:
+        x[~valid] = np.nan
+    parts = (x[start:stop] for start, stop in pairwise(offsets.tolist()))
+    return [np.sort(part[~np.isnan(part)]) for part in parts]
+
+
 def comoments(
     columns: Sequence[tuple[NDArray[Any], NDArray[np.bool_] | None]],
     centre: NDArray[np.float64],

@@ -40,6 +40,7 @@ __all__ = [
     "find_strings",
     "hash_strings",
     "numeric",
+    "ordered",
     "rank_comoments",
 ]
 
@@ -117,6 +118,20 @@ def distinct(hashes: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[
         work, _ = _work(offsets)
         numbers.distinct_hashes.launch((len(work),), to_device(hashes), to_device(work), registers)
         return to_host(registers.astype(np.uint8))
+
+
+def ordered(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, offsets: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """Sort values, by CuPy's radix sort; see :class:`gpumon.kernels.Kernels`."""
+    xp = arrays()
+    with stream():
+        x, mask = _values(values).astype(np.float64), _mask(valid)
+        there = ~xp.isnan(x)
+        if mask is not None:
+            there &= xp.unpackbits(mask.bits, bitorder="little")[mask.offset :][: x.size].astype(np.bool_)
+        parts = ((x[start:stop], there[start:stop]) for start, stop in pairwise(offsets.tolist()))
+        return [to_host(xp.sort(part[kept])) for part, kept in parts]
 
 
 def comoments(
