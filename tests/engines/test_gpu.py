@@ -215,6 +215,27 @@ def test_arrays_of_a_device_are_columns(backend, monkeypatch):
 
 
 @STAND_INS
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_dlpack_of_a_cuda_device_is_a_column(backend, monkeypatch):
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    x = np.random.default_rng(2).normal(size=300)
+
+    class Tensor:
+        def __dlpack__(self, **_):
+            return x.__dlpack__()
+
+        def __dlpack_device__(self):
+            return 2, 0
+
+        def __len__(self):
+            return len(x)
+
+    assert not gpu.is_on_device(x)
+    expected = gpumon.profile({"x": x}, backend="cpu")
+    assert_same(gpumon.profile({"x": Tensor()}, backend=backend), expected)
+
+
+@STAND_INS
 def test_columns_are_read_where_they_are(rows, cudf):
     array = rows["normal"].combine_chunks()
     column = gpu.CudfFrame(DataFrame({"x": array}).iloc[11:]).numbers("x")
@@ -285,6 +306,8 @@ def test_a_dask_collection_of_frames_on_a_device_is_counted_by_partition(rows, c
     expected = gpumon.profile(numbers, backend="cpu")
     found = gpumon.profile([dask.delayed(frame) for frame in frames], like=expected, backend=backend)
     assert_same(found, gpumon.profile(numbers, like=expected, backend="cpu"))
+    alone = gpumon.profile([dask.delayed(frame) for frame in frames], backend=backend)
+    assert_same(alone, expected)
 
 
 @STAND_INS

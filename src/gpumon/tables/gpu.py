@@ -133,6 +133,12 @@ class DeviceBatch:
         """Some rows."""
         return replace(self, held=self.held.take(np.asarray(rows)))
 
+    def on_host(self) -> pa.RecordBatch:
+        """The same rows in the memory of the host."""
+        return pa.RecordBatch.from_arrays(
+            [self.column(name) for name in self.schema.names], schema=self.schema
+        )
+
 
 class DeviceTable(Table):
     """A table in the memory of a GPU."""
@@ -173,9 +179,7 @@ class DeviceTable(Table):
         return Frame(self._table(columns, self._held), self.name)
 
     def _table(self, columns: Sequence[str] | None, held: Held) -> pa.Table:
-        schema = self.chosen(columns)
-        batch = DeviceBatch(held, schema)
-        return pa.Table.from_arrays([batch.column(name) for name in schema.names], schema=schema)
+        return pa.Table.from_batches([DeviceBatch(held, self.chosen(columns)).on_host()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,10 +251,11 @@ class DeviceParquet(Table):
         """Neighbouring row groups of one file, up to an eighth of the memory that is free on the device."""
         schema = self.chosen(columns)
         row_bytes = self.source.row_bytes(schema)
+        most = free_memory() // SHARE
         groups: list[list[Piece]] = []
         for piece in self.source.row_groups():
             fits = groups and groups[-1][0].file == piece.file
-            if fits and (sum(p.rows for p in groups[-1]) + piece.rows) * row_bytes <= free_memory() // SHARE:
+            if fits and (sum(p.rows for p in groups[-1]) + piece.rows) * row_bytes <= most:
                 groups[-1].append(piece)
             else:
                 groups.append([piece])

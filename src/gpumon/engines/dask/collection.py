@@ -182,4 +182,6 @@ def _size_of(frame: Any) -> int:
 
 def _rows_of(part: Chunk, frame: Any, positions: NDArray[np.int64]) -> pa.Table:
     """Some rows of a partition."""
-    return pa.Table.from_batches(taken(part.holding(frame).batches(), positions), part.schema)
+    some = taken(part.holding(frame).batches(), positions)
+    here = (each.on_host() if isinstance(each, DeviceBatch) else each for each in some)
+    return pa.Table.from_batches(here, part.schema)

@@ -220,7 +220,7 @@ def _of_one_type(
     sources = np.column_stack((once[tables.column], out))
     passes, work_there = to_device(sources), to_device(work)
     counts = xp.zeros((slices, len(passes), tables.cells), np.int64)
-    parts = xp.empty((len(work), len(passes), 6), np.float64)
+    parts = xp.empty((max(len(work), 1), len(passes), 6), np.float64)
     registers = xp.zeros((slices, len(once), REGISTERS), np.int32)
     moments = xp.zeros((slices, len(passes), 3), np.float64)
     extremes = xp.zeros((slices, len(passes), 2), np.float64)
