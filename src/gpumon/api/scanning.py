@@ -42,8 +42,8 @@ def scan(
     """Compare a current table with a reference: which columns moved, by how much, how sure that is.
 
     Both are a Parquet, CSV or Arrow file, folder, glob or URL; an Arrow table or reader; a pandas or Polars frame; a
-    dict of arrays; a Dask DataFrame or a list of delayed frames; or a profile (a :class:`Profile`, or the path of a
-    saved one).
+    dict of arrays; a cuDF frame or a CuPy array; a Dask DataFrame or a list of delayed frames; or a profile (a
+    :class:`Profile`, or the path of a saved one).
 
     columns
         the columns to look at; all by default
@@ -58,7 +58,7 @@ def scan(
     exact
         keep and sort every numeric value, so that KS, Wasserstein and quantiles need no bounds (memory of the tables)
     backend
-        "auto", "cpu", "cuda" or "plain" (NumPy alone)
+        "auto" (a GPU if one answers and the table is worth the transfer), "cpu", "cuda" or "plain" (NumPy alone)
     engine
         who counts: "local", this process; "dask", a cluster of this machine that is started for it; ``tcp://…``,
         ``tls://…`` or the path of a scheduler file, a cluster that runs; a ``distributed.Client``; "auto", the
