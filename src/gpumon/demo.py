@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gpumon.reports.report import Report
 
-__all__ = ["flights", "flights_of"]
+__all__ = ["car_loans", "car_prices", "flights", "flights_of"]
 
 IDENTIFYING = ["year", "month", "day", "flight", "tailnum"]
 """Columns that say which flight it was; they differ between any two periods."""
@@ -26,6 +26,34 @@ def flights_of(*months: int) -> pa.Table:
 
     with as_file(files("gpumon") / "data" / "flights.parquet") as path:
         return pq.read_table(path, filters=[("month", "in", months)])
+
+
+def car_loans() -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Loans with their labels, later loans, and the labels of these, which are joined on ``id``.
+
+    >>> [table.num_rows for table in car_loans()]
+    [50000, 50000, 50000]
+    """
+    return _three("car_loan")
+
+
+def car_prices() -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Prices of cars with their predictions, later predictions, and the prices of these, which are joined on ``id``.
+
+    >>> [table.num_rows for table in car_prices()]
+    [60000, 60000, 60000]
+    """
+    return _three("car_price")
+
+
+def _three(name: str) -> tuple[pa.Table, pa.Table, pa.Table]:
+    import pyarrow.parquet as pq
+
+    tables = []
+    for part in ("reference", "current", "current_labels"):
+        with as_file(files("gpumon") / "data" / f"{name}_{part}.parquet") as path:
+            tables.append(pq.read_table(path))
+    return tables[0], tables[1], tables[2]
 
 
 def flights(**options: Any) -> Report:

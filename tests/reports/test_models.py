@@ -78,9 +78,9 @@ def test_the_matrix_tells_the_counts_of_scikit_learn(report):
 def test_the_page_tells_the_verdict_on_the_model_first(report):
     page = views.page(report)
     assert page["title"] == "Model evaluation"
-    assert re.match(r"\d+ of \d+ measures of the model moved: ", page["sentence"])
+    assert re.match(r"\d+ of \d+ measures of the model changed for the worse: ", page["sentence"])
     html = report._content(Path("x.html")).decode()
-    assert '<section id="model"' in html
+    assert '<section id="performance"' in html
     assert "<script>alert(1)" not in html
     assert html.count("<figure><svg ") == len(models.charts(report))
 
@@ -106,5 +106,5 @@ def test_residuals_of_a_regression_are_drawn():
 def test_a_scan_without_labels_draws_no_model():
     rng = np.random.default_rng(0)
     report = gpumon.scan({"x": rng.normal(size=500)}, {"x": rng.normal(size=500)})
-    assert views.page(report)["model"] is None
+    assert views.page(report)["charts"] == views.page(report)["performance"] == []
     assert views.page(report)["title"] == "Drift scan"

@@ -79,7 +79,7 @@ def counted_profile(
 
     ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels.
     """
-    from gpumon.engines.notes import differences, left_out, rounded
+    from gpumon.engines.notes import differences, left_out, of_labels, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import choose
@@ -157,6 +157,7 @@ def counted_profile(
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)
+    notes += of_labels(counted, table.name)
     notes += left_out(table.name, unreadable)
     counted.facts.update(name=table.name, why=why, notes=notes, **facts)
     if unreadable:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
+from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores
 from gpumon.profiles.numeric import Numeric
 from gpumon.tables.columns import listed
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from gpumon.tables.paths import Unreadable
     from gpumon.tables.schema import Differences
 
-__all__ = ["differences", "left_out", "rounded"]
+__all__ = ["differences", "left_out", "of_labels", "rounded"]
 
 BEYOND_FLOAT = 2**53
 MOST_FILES = 100  # that notes name one by one
@@ -58,4 +61,30 @@ def left_out(name: str, files: Sequence[Unreadable]) -> list[str]:
     ]
     if len(files) > MOST_FILES:
         notes.append(f"{name}: {len(files) - MOST_FILES:,} more files were skipped")
+    return notes
+
+
+def of_labels(counted: Profile, name: str) -> list[str]:
+    """Predictions without any label, classes that are new, scores that are no numbers."""
+    notes = []
+    for aspect, plan in (
+        (key[1], state) for key, state in counted.plan.items() if isinstance(state, Labelled)
+    ):
+        found = [state for key, state in counted.states.items() if key[2:] == ("", aspect)]
+        whole = reduce(add, found, plan)
+        what = f"{name}: " if aspect in {"confusion", "scores", "residuals"} else f"{name}, {aspect}: "
+        if isinstance(whole, Confusion):
+            k = len(whole.classes)
+            new = int(whole.counts[k].sum() + whole.counts[:, k].sum() - whole.counts[k, k])
+            if new:
+                notes.append(f"{what}{new:,} rows have classes that the reference lacks, counted as one")
+        elif isinstance(whole, Scores):
+            lost = int(whole.counts[:, -2].sum())
+            if lost:
+                notes.append(f"{what}{lost:,} scores are NaN or infinite and were left out")
+        if isinstance(whole, Confusion | Residuals) and whole.rows and not whole.labelled:
+            target = whole.columns[0]
+            notes.append(
+                f"{what}no row has a label in {target!r}; are they still to come, or does the key not fit?"
+            )
     return notes

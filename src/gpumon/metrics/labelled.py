@@ -74,7 +74,8 @@ PROBABILITY = frozenset(
         "gap",
         "width_scores",
         "mass_scores",
-        "fine_scores",
+        "slope",
+        "intercept",
     }
 )
 LEVEL = 0.95
@@ -342,7 +343,7 @@ def _of_classes(side: _Side, name: str) -> Any:
         return counts[..., :k].sum(axis=-2)
     known = counts[:, : k + 1, : k + 1].copy()
     known[:, k, k] = 0  # of two other classes nobody knows whether they are the same
-    if k == 2 or (not known[:, k].any() and not known[..., k].any()):
+    if not known[:, k].any() and not known[..., k].any():
         known = known[:, :k, :k]
     return known.sum(axis=-1)[:, :k] if name == "true_classes" else known
 

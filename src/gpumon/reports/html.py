@@ -32,14 +32,15 @@ def render(payload: Mapping[str, Any]) -> str:
     - ``title``, ``status`` (alert, warn, ok, no_data or error), ``sentence``: the verdict
     - ``summary``: how many ``columns``, of each status, and ``rows_reference``, ``rows_current``
     - ``facts``: pairs of texts; ``notes``: texts
+    - ``performance``: the measures of the model, each a ``name`` with ``value``, ``bounds`` and ``interval`` (pairs or
+      None), ``reference``, ``threshold``, ``unit``, ``status``, ``reason``, ``method``
     - ``columns``, most important first: ``name``, ``kind``, ``role``, ``status``, ``score``, ``reason``;
       ``missing`` as shares [reference, current]; ``metrics`` as rows of (name, value, lower, upper, unit,
       reference, p, q, threshold, status, method); and each of these or None: ``histogram`` (``edges`` of equal width,
       shares ``reference``, ``current``, ``below``, ``above``), ``density`` (rows a bin) and ``ecdf`` (each ``x``, ``reference``, ``current``),
       ``categories`` as rows of (name, reference share, current share) with ``other``, ``new`` as rows of
       (name, rows) and ``vanished`` names
-    - ``model``, or None: ``metrics`` as mappings (``name``, ``value``, ``ci_lower``, ``ci_upper``, ``reference``, ``threshold``,
-      ``n``, ``status``, ``reason``, ``method``) and ``charts``, SVG made by :mod:`gpumon.reports.charts`, which stands in the page as it is
+    - ``charts``: those of the model, SVG made by :mod:`gpumon.reports.charts`, which stands in the page as it is
     - ``metric``: the name of what ``score`` and the heat maps show
     - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``,
       and ``limits``, each column's threshold in them
@@ -53,7 +54,14 @@ def render(payload: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-    parts = {"model": None, "windows": None, "segments": None, "correlations": None, **payload}
+    parts = {
+        "performance": [],
+        "charts": [],
+        "windows": None,
+        "segments": None,
+        "correlations": None,
+        **payload,
+    }
     return _page().render(
         parts, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(parts))
     )

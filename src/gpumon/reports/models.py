@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Sides = tuple[tuple[str, State], ...]
 
-__all__ = ["charts", "metrics"]
+__all__ = ["charts"]
 
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
@@ -31,11 +31,6 @@ POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
 NEGATIVE, POSITIVE, _ = range(len(LABELS))
-
-
-def metrics(report: Report) -> list[Result]:
-    """The rows of the performance of all rows together, in the order of the catalogue."""
-    return list(report.results.where(family=FAMILY, window=None, segment=None))
 
 
 def charts(report: Report) -> dict[str, str]:

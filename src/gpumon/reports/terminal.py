@@ -24,6 +24,8 @@ MARKS = {
     "error": ("✕", "bold red"),
 }
 SHOWN = ("jensen_shannon", "psi", "kolmogorov_smirnov", "missing_rate")
+MEASURES = ("labelled_share", "r_squared", "calibration_error", "mae", "rmse", "accuracy", "auc")
+"""Measures that are always printed; others only if they are judged."""
 MOST = 30
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -52,6 +54,7 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
             style="dim",
         )
     )
+    _show_performance(report, console, everything=most > MOST)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
     table.add_column("column", overflow="ellipsis", max_width=28, no_wrap=True)
@@ -76,6 +79,39 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
         console.print(Text(f"  … and {len(labels) - most} more columns, {PRIMARY} falling", style="dim"))
     for note in report.notes:
         console.print(Text(f"  note: {_printable(note)}", style="dim"))
+
+
+def _show_performance(report: Report, console: Console, *, everything: bool) -> None:
+    """Print how the model did: what is judged, what is not ok, and how many labels there are."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [
+        row
+        for row in views.performance(report)
+        if everything
+        or row.threshold == row.threshold
+        or row.metric in MEASURES
+        or (row.column is None and row.status not in {"ok", "no_data"})
+    ]
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column("measure", no_wrap=True)
+    for heading in ("value", "95 % interval", "reference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("what happened", overflow="fold", ratio=1)
+    for row in rows:
+        mark, style = MARKS[row.status]
+        known = row.ci_lower == row.ci_lower
+        interval = f"{_short(row.ci_lower)} … {_short(row.ci_upper)}" if known else ""
+        name = row.metric if row.column is None else f"{row.metric} {row.column}"
+        table.add_row(
+            Text(mark, style=style), Text(_printable(name), style=style if row.status in {"alert", "warn"} else ""),
+            _short(row.value), interval, _short(row.reference), Text(_printable(row.reason)),
+        )  # fmt: skip
+    console.print(table)
 
 
 def _number(value: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.errors import OptionError
+from gpumon.metrics import CATALOGUE
 from gpumon.metrics.readings import units
 from gpumon.metrics.results import FIELDS, STATUSES
 from gpumon.profiles.categorical import Categorical
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["column", "document", "page", "sentence", "summary"]
+__all__ = ["column", "document", "page", "performance", "sentence", "summary"]
 
 BARS = 40
 POINTS = 64
@@ -59,32 +60,46 @@ def page(report: Report) -> dict[str, Any]:
         by_column.setdefault(row.column or "", []).append(row)
     found = {unit.label: unit for unit in units(report.reference)}
     return {
-        "title": "Model evaluation" if models.metrics(report) else "Drift scan",
+        "title": "Model evaluation" if _told(performance(report)) else "Drift scan",
         "status": report.status,
         "sentence": sentence(report),
         "summary": summary(report),
         "facts": [[name, text] for name, text in report.facts.items()],
         "notes": list(report.notes),
         "columns": [_column(report, found[label], by_column.get(label, [])) for label in report.columns],
+        "performance": [
+            {
+                "name": row.metric if row.column is None else f"{row.metric} {row.column}",
+                "value": row.value,
+                "bounds": None if row.lower == row.upper else (row.lower, row.upper),
+                "interval": None if math.isnan(row.ci_lower) else (row.ci_lower, row.ci_upper),
+                "reference": row.reference,
+                "threshold": row.threshold,
+                "unit": "" if row.unit == "1" else row.unit,
+                "status": row.status,
+                "reason": row.reason,
+                "method": row.method,
+            }
+            for row in performance(report)
+        ],
         "metric": PRIMARY,
-        "model": _model(report),
+        "charts": list(models.charts(report).values()),
         "windows": _grid(report, "window"),
         "segments": _grid(report, "segment"),
         "correlations": _correlations(report),
     }
 
 
-def _model(report: Report) -> dict[str, Any] | None:
-    """The performance of all rows, and every chart of the model; None if the report has none."""
-    drawn, rows = models.charts(report), models.metrics(report)
-    if not drawn and not rows:
-        return None
-    fields = ("value", "ci_lower", "ci_upper", "reference", "threshold", "n", "status", "reason", "method")
-    told = [
-        {"name": row.metric.replace("_", " "), **{name: getattr(row, name) for name in fields}}
-        for row in rows
-    ]
-    return {"metrics": told, "charts": list(drawn.values())}
+def performance(report: Report) -> list[Result]:
+    """The results of predictions and labels for the table as a whole, the model's before those of single classes."""
+    names = {metric.name for metric in CATALOGUE if metric.labelled}
+    rows = [row for row in report.results.where(window=None, segment=None) if row.metric in names]
+    return sorted(rows, key=lambda row: row.column is not None)
+
+
+def _told(rows: list[Result]) -> bool:
+    """Whether any of them has a value."""
+    return any(row.value == row.value for row in rows)
 
 
 def column(report: Report, label: str) -> dict[str, Any]:
@@ -106,33 +121,33 @@ def summary(report: Report) -> dict[str, int]:
     }
 
 
-def sentence(report: Report) -> str:
-    """The verdict in one sentence: on the model if it was evaluated, then on the columns."""
+def _of_columns(report: Report) -> str:
+    """What the columns did, in one sentence."""
+    drifted, total = report.drifted, len(report.columns)
     if not _rows(report.current):
         return "The current table has no rows."
-    told = [text for text in (_of_model(report), _of_columns(report)) if text]
-    return "; ".join([told[0], *(text[0].lower() + text[1:] for text in told[1:])]) + "."
-
-
-def _of_model(report: Report) -> str:
-    judged = [row for row in models.metrics(report) if math.isfinite(row.threshold)]
-    if not judged:
-        return ""
-    moved = sorted((row for row in judged if row.status in {"alert", "warn"}), key=lambda row: row.status)
-    if moved:
-        first = moved[0].reason.partition(" (")[0].replace("_", " ")
-        return f"{len(moved)} of {len(judged)} measures of the model moved: {first}"
-    unknown = all(row.status == "no_data" for row in judged)
-    return "How right the model is cannot be told" if unknown else "The model is as right as in the reference"
-
-
-def _of_columns(report: Report) -> str:
-    drifted, total = report.drifted, len(report.columns)
     if not drifted:
-        return f"None of {total} columns drifted"
+        return f"None of {total} columns drifted."
     alerts = list(report.columns.values()).count("alert")
     most = ", ".join(drifted[:3]) + (" most" if len(drifted) > 3 else "")
-    return f"{len(drifted)} of {total} columns drifted ({alerts or 'no'} alert{'s' * (alerts != 1)}); {most}"
+    return f"{len(drifted)} of {total} columns drifted ({alerts or 'no'} alert{'s' * (alerts != 1)}); {most}."
+
+
+def sentence(report: Report) -> str:
+    """The verdict in one sentence, or two if there are predictions with labels."""
+    rows = performance(report)
+    words = _of_columns(report)
+    if not _told(rows) or not _rows(report.current):
+        return words
+    judged = [row for row in rows if not math.isnan(row.threshold) and row.column is None]
+    worse = [row for row in judged if row.status in {"alert", "warn"}]
+    worse.sort(key=lambda row: row.status != "alert")
+    if worse:
+        named = ", ".join(row.metric for row in worse[:3]) + (", …" if len(worse) > 3 else "")
+        return f"{len(worse)} of {len(judged)} measures of the model changed for the worse: {named}. {words}"
+    if judged:
+        return f"None of {len(judged)} measures of the model changed for the worse. {words}"
+    return f"The model was measured, with nothing to compare it with. {words}"
 
 
 def _rows(profile: Any) -> int:

@@ -1,0 +1,426 @@
+"""Performance against scikit-learn, on tables that Hypothesis makes and on real ones; late labels; bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics as sk
+
+import gpumon
+from gpumon.demo import car_loans, car_prices
+from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
+from gpumon.profiles.labels import Confusion, Residuals, Scores
+
+TIED = st.integers(0, 12).map(lambda i: i / 12)
+ANY = st.floats(0, 1)
+
+
+def value(report, metric, *, method="", column=None, window=None, segment=None):
+    rows = report.results.where(metric=metric, column=column, window=window, segment=segment)
+    (row,) = [each for each in rows if method in each.method]
+    return row
+
+
+def rows_of(draw, n, elements, weighted):
+    y = draw(arrays(np.int8, n, elements=st.integers(0, 1)))
+    p = draw(arrays(np.float64, n, elements=elements))
+    w = draw(arrays(np.float64, n, elements=st.integers(1, 5).map(float))) if weighted else None
+    return y, p, w
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), st.integers(1, 80), st.sampled_from([TIED, ANY, st.just(0.25)]), st.booleans())
+def test_binary_metrics_are_those_of_scikit_learn(data, n, elements, weighted):
+    y, p, w = rows_of(data.draw, n, elements, weighted)
+    table = {"y": y, "p": p} | ({} if w is None else {"w": w})
+    report = gpumon.evaluate(table, target="y", score="p", weight=None if w is None else "w")
+    found = {(row.metric, row.method): row for row in report.results if row.column is None}
+    by_name = {name: row for (name, _), row in found.items()}
+    hard = (p >= 0.5).astype(int)
+    assert by_name["accuracy"].value == pytest.approx(sk.accuracy_score(y, hard, sample_weight=w))
+    with np.errstate(all="ignore"):
+        precision, recall, f1, _ = sk.precision_recall_fscore_support(
+            y, hard, labels=[1], sample_weight=w, zero_division=np.nan
+        )
+    for name, wanted in (("precision", precision), ("recall", recall), ("f1", f1)):
+        assert by_name[name].value == pytest.approx(float(wanted[0]), nan_ok=True)
+    assert by_name["brier_score"].value == pytest.approx(np.average((p - y) ** 2, weights=w))
+    right = np.clip(np.where(y == 1, p, 1 - p), 1e-15, 1)
+    assert by_name["log_loss"].value == pytest.approx(np.average(-np.log(right), weights=w))
+    assert by_name["mean_gap"].value == pytest.approx(np.average(p - y, weights=w), abs=1e-12)
+    one_class = len(set(y.tolist())) == 1
+    for name, oracle in (("auc", sk.roc_auc_score), ("average_precision", sk.average_precision_score)):
+        row = by_name[name]
+        if one_class:
+            assert row.status == "no_data"
+            assert row.reason == "the labels are all of one class"
+        else:
+            exact = oracle(y, p, sample_weight=w)
+            assert row.lower - 1e-9 <= exact <= row.upper + 1e-9
+            assert row.value == pytest.approx(exact)  # so few scores have cells of their own
+            if w is None and min(np.bincount(y, minlength=2)) > 1:  # one row tells nothing of its variance
+                assert row.ci_lower - 1e-9 <= row.value <= row.ci_upper + 1e-9
+
+
+def test_many_scores_are_certified_within_one_in_ten_thousand():
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=60_000)
+    y, p = rng.random(60_000) < 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(-z - rng.normal(size=60_000)))
+    report = gpumon.evaluate({"y": y, "p": p}, target="y", score="p")
+    auc, ap = value(report, "auc"), value(report, "average_precision")
+    assert auc.lower <= sk.roc_auc_score(y, p) <= auc.upper
+    assert ap.lower <= sk.average_precision_score(y, p) <= ap.upper
+    assert auc.upper - auc.lower < 2e-4
+    bins = np.minimum((p * 15).astype(int), 14)
+    ece = sum(abs(y[bins == k].mean() - p[bins == k].mean()) * (bins == k).mean() for k in range(15))
+    assert value(report, "calibration_error", method="equal width").value == pytest.approx(ece)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), st.integers(1, 60), st.booleans())
+def test_regression_metrics_are_those_of_scikit_learn(data, n, weighted):
+    numbers = st.one_of(st.floats(-1e3, 1e3), st.integers(-3, 3).map(float))
+    y, p = (data.draw(arrays(np.float64, n, elements=numbers)) for _ in range(2))
+    w = data.draw(arrays(np.float64, n, elements=st.integers(1, 5).map(float))) if weighted else None
+    table = {"y": y, "p": p} | ({} if w is None else {"w": w})
+    report = gpumon.evaluate(
+        table, target="y", prediction="p", task="regression", weight=None if w is None else "w"
+    )
+    for name, oracle in (
+        ("mae", sk.mean_absolute_error),
+        ("mse", sk.mean_squared_error),
+        ("rmse", sk.root_mean_squared_error),
+    ):
+        assert value(report, name).value == pytest.approx(oracle(y, p, sample_weight=w), rel=1e-9, abs=1e-9)
+    if n > 1 and np.ptp(y) > 1e-3:
+        r2 = sk.r2_score(y, p, sample_weight=w)
+        assert value(report, "r_squared").value == pytest.approx(r2, rel=1e-6, abs=1e-6)
+    bias, spread = value(report, "bias").value, value(report, "residual_variance").value
+    assert value(report, "mse").value == pytest.approx(bias**2 + spread, rel=1e-9, abs=1e-9)
+    if w is None:
+        median = value(report, "median_absolute_error")
+        assert median.lower - 1e-9 <= sk.median_absolute_error(y, p) <= median.upper + 1e-9
+
+
+def test_multiclass_metrics_are_those_of_scikit_learn():
+    rng = np.random.default_rng(3)
+    p = rng.dirichlet((2, 1, 1), 3000)
+    y = np.array(["ant", "bee", "cat"])[[rng.choice(3, p=row) for row in p]]
+    table = {"y": y, "p_ant": p[:, 0], "p_bee": p[:, 1], "p_cat": p[:, 2]}
+    report = gpumon.evaluate(table, target="y", score="p_")
+    hard = np.array(["ant", "bee", "cat"])[p.argmax(axis=1)]
+    assert value(report, "accuracy").value == pytest.approx(sk.accuracy_score(y, hard))
+    macro = sk.precision_recall_fscore_support(y, hard, average="macro")
+    for name, wanted in zip(("precision", "recall", "f1"), macro, strict=False):
+        assert value(report, name).value == pytest.approx(wanted)
+    auc = value(report, "auc")
+    assert auc.lower <= sk.roc_auc_score(y, p, multi_class="ovr") <= auc.upper
+    bee = value(report, "auc", column="y=bee")
+    assert bee.lower <= sk.roc_auc_score(y == "bee", p[:, 1]) <= bee.upper
+    assert value(report, "f1", column="y=cat").value == pytest.approx(
+        sk.f1_score(y, hard, labels=["cat"], average=None)[0]
+    )
+    assert value(report, "cohens_kappa").value == pytest.approx(sk.cohen_kappa_score(y, hard))
+
+
+def test_a_thousand_classes():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat(np.arange(1000), 20))
+    p = np.where(rng.random(y.size) < 0.7, y, rng.integers(0, 1000, y.size))
+    report = gpumon.evaluate({"y": y, "p": p}, target="y", prediction="p", task="multiclass")
+    assert value(report, "accuracy").value == pytest.approx(sk.accuracy_score(y, p))
+    assert value(report, "f1").value == pytest.approx(sk.f1_score(y, p, average="macro"))
+
+
+def test_the_second_half_of_the_car_loans():
+    reference, current, labels = car_loans()
+    report = gpumon.evaluate(
+        current, reference, labels=labels, on="id", target="repaid", score="y_pred_proba",
+        prediction="y_pred", timestamp="timestamp", every="3mo",
+    )  # fmt: skip
+    whole = current.append_column("repaid", labels["repaid"])
+    y, p = (np.asarray(whole[name]) for name in ("repaid", "y_pred_proba"))
+    assert value(report, "auc").value == pytest.approx(sk.roc_auc_score(y, p), abs=1e-9)
+    assert value(report, "auc").reference == pytest.approx(0.9710, abs=5e-5)
+    half = gpumon.evaluate(
+        whole.slice(25_000), reference, target="repaid", score="y_pred_proba", prediction="y_pred"
+    )
+    row = value(half, "auc")
+    assert row.value == pytest.approx(0.960, abs=5e-4)
+    assert row.status == "alert"
+    assert row.ci_lower < sk.roc_auc_score(y[25_000:], p[25_000:]) < row.ci_upper
+    assert row.reason.startswith("auc is down from 0.971 to 0.9597, by 0.0113")
+    quarter = {row.window: row.status for row in report.results.where(metric="auc", segment=None)}
+    assert [quarter[window] for window in ("2019-01-01", "2019-04-01", "2019-07-01")] == [
+        "ok",
+        "alert",
+        "alert",
+    ]
+
+
+def test_car_prices_became_easier_which_is_no_alert():
+    reference, current, labels = car_prices()
+    both = current.append_column("y_true", labels["y_true"])
+    for part, mae in ((both.slice(0, 30_000), 852), (both.slice(30_000), 698)):
+        report = gpumon.evaluate(part, reference)
+        row = value(report, "mae")
+        assert round(row.value) == mae
+        assert round(row.reference) == 846
+        assert row.status == "ok"
+        e = np.asarray(part["y_pred"]) - np.asarray(part["y_true"])
+        assert row.value == pytest.approx(np.abs(e).mean())
+    late = gpumon.evaluate(current, reference, labels=labels, on="id")
+    assert value(late, "mae").value == pytest.approx(775, abs=0.5)
+
+
+def test_windows_tell_how_many_labels_they_have_and_young_ones_are_not_judged():
+    reference, current, labels = car_loans()
+    early = labels.filter(pc.less(labels["id"], 88_000))
+    report = gpumon.evaluate(
+        current, reference, labels=early, on="id", target="repaid", score="y_pred_proba",
+        timestamp="timestamp", every="1mo",
+    )  # fmt: skip
+    shares = {row.window: row.value for row in report.results.where(metric="labelled_share", segment=None)}
+    assert shares[None] == pytest.approx(0.76)
+    assert shares["2018-11-01"] == 1.0
+    last = max(window for window in shares if window)
+    assert shares[last] == 0.0
+    accuracy = {row.window: row for row in report.results.where(metric="accuracy", segment=None)}
+    assert accuracy[last].status == "no_data"
+    assert accuracy[last].reason == "no row has both a prediction and a label"
+    young = [row for window, row in accuracy.items() if window and 0 < shares[window] < 0.8]
+    assert young
+    assert all(row.status == "no_data" and row.reason.startswith("immature") for row in young)
+    assert all(row.value == row.value for row in young)
+    patient = gpumon.evaluate(
+        current, reference, labels=early, on="id", target="repaid", score="y_pred_proba",
+        timestamp="timestamp", every="1mo", maturity=0,
+    )  # fmt: skip
+    assert not any("immature" in row.reason for row in patient.results)
+
+
+def test_states_are_values_like_any_other(tmp_path):
+    reference, current, labels = car_loans()
+    both = current.append_column("repaid", labels["repaid"])
+    roles = {"target": "repaid", "score": "y_pred_proba", "prediction": "y_pred"}
+    columns = ["repaid", "y_pred_proba", "y_pred"]
+    plan = gpumon.profile(reference, roles=roles, columns=columns)
+    assert {type(plan.state("", aspect)) for aspect in ("confusion", "scores")} == {Confusion, Scores}
+    whole = gpumon.profile(both, like=plan)
+    parts = [gpumon.profile(both.slice(start, 17_000), like=plan) for start in (0, 17_000, 34_000)]
+    summed = parts[2] + parts[0] + parts[1]
+    for aspect in ("confusion", "scores"):
+        left, right = whole.state("", aspect), summed.state("", aspect)
+        assert (left.counts == right.counts).all()
+    assert np.allclose(whole.state("", "scores").errors, summed.state("", "scores").errors, rtol=1e-12)
+    plan.save(tmp_path / "reference.gpumon")
+    whole.save(tmp_path / "current.gpumon")
+    assert gpumon.Profile.load(tmp_path / "current.gpumon") == whole
+    one = gpumon.evaluate(both, reference, target="repaid", score="y_pred_proba", prediction="y_pred")
+    two = gpumon.evaluate(str(tmp_path / "current.gpumon"), str(tmp_path / "reference.gpumon"))
+    assert value(one, "auc").value == value(two, "auc").value
+    prices, _, _ = car_prices()
+    counted = gpumon.profile(prices)
+    assert isinstance(counted.state("", "residuals"), Residuals)
+    counted.save(tmp_path / "prices.gpumon")
+    assert gpumon.Profile.load(tmp_path / "prices.gpumon") == counted
+
+
+def test_segments_and_windows_are_those_of_tables_of_their_own():
+    rng = np.random.default_rng(5)
+    n = 4000
+    day, group = rng.integers(0, 4, n), rng.choice(["a", "b"], n)
+    p = rng.random(n)
+    y = rng.random(n) < p
+    table = {"y": y, "p": p, "t": np.datetime64("2024-05-01") + day, "g": group}
+    report = gpumon.evaluate(table, target="y", score="p", timestamp="t", every="1d", by="g")
+    for d in range(4):
+        for g in "ab":
+            part = (day == d) & (group == g)
+            row = value(report, "auc", window=f"2024-05-0{d + 1}", segment=f"g={g}")
+            assert row.n == part.sum()
+            assert row.lower <= sk.roc_auc_score(y[part], p[part]) <= row.upper
+
+
+@pytest.mark.parametrize("backend", ["plain", "cpu"])
+def test_backends_agree(backend):
+    reference, current, labels = car_loans()
+    report = gpumon.evaluate(
+        current.slice(0, 5000), reference.slice(0, 5000), labels=labels, on="id", target="repaid",
+        score="y_pred_proba", backend=backend,
+    )  # fmt: skip
+    assert value(report, "auc").value == pytest.approx(0.97096244, abs=1e-8)
+
+
+def test_no_change_raises_no_alarm():
+    alarms = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+
+        def rows(n, rng=rng):
+            p = rng.random(n)
+            return {"y": rng.random(n) < p, "p": p}
+
+        report = gpumon.evaluate(rows(800), rows(3000), target="y", score="p")
+        alarms += any(
+            row.status in {"warn", "alert"} for row in report.results if row.family == "performance"
+        )
+    assert alarms == 0
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    hits = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        p = rng.random(400)
+        report = gpumon.evaluate({"y": rng.random(400) < p, "p": p}, target="y", score="p", metrics=["auc"])
+        row = value(report, "auc")
+        hits += row.ci_lower <= 5 / 6 <= row.ci_upper  # ∫∫ of two uniform scores
+    assert 0.91 <= hits / 200 <= 0.99
+
+
+def test_scan_knows_the_predictions_by_their_roles():
+    reference, current, _ = car_loans()
+    report = gpumon.scan(
+        current.slice(25_000), reference, columns=["y_pred_proba", "y_pred", "car_value"],
+        roles={"score": "y_pred_proba", "prediction": "y_pred"},
+    )  # fmt: skip
+    ids = {(row.metric, row.column): (row.id, row.family) for row in report.results}
+    assert ids["psi", "y_pred_proba"] == ("PD-08", "prediction drift")
+    assert ids["kolmogorov_smirnov", "y_pred_proba"][0] == "PD-06"
+    assert ids["psi", "car_value"] == ("DD-05", "data distribution")
+    assert report.columns["y_pred_proba"] == "alert"
+
+
+def test_a_report_is_shown_and_saved(tmp_path):
+    reference, current, labels = car_loans()
+    report = gpumon.evaluate(
+        current, reference, labels=labels, on="id", target="repaid", score="y_pred_proba", prediction="y_pred"
+    )
+    text = repr(report)
+    assert "accuracy" in text
+    assert "0.9298" in text
+    for kind in ("html", "json", "parquet", "csv"):
+        report.save(tmp_path / f"report.{kind}")
+    document = json.loads((tmp_path / "report.json").read_text())
+    row = [dict(zip(document["fields"], each, strict=True)) for each in document["results"]]
+    (auc,) = [each for each in row if each["metric"] == "auc"]
+    assert auc["ci_lower"] < auc["value"] < auc["ci_upper"]
+
+
+GOOD = {"y": [0, 1, 1, 0] * 5, "p": [0.1, 0.9, 0.8, 0.3] * 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"target": "z", "score": "p"}, SchemaError, "no column 'z'"),
+        ({"score": "p"}, SchemaError, "which column holds the labels"),
+        ({"target": "y"}, SchemaError, "which column holds the predictions"),
+        ({"target": "y", "score": "p", "task": "ranking"}, OptionError, "task 'ranking' is unknown"),
+        ({"target": "y", "score": "p", "labels": {"id": [1]}}, OptionError, "labels and on go together"),
+        ({"target": "y", "score": "p", "maturity": 2}, OptionError, "maturity 2 is no share"),
+        ({"target": "y", "score": "p", "threshold": float("nan")}, OptionError, "threshold nan"),
+        ({"target": "y", "score": "p", "positive": 7}, InputError, "positive class '7' does not occur"),
+        ({"target": "y", "score": {"0": "p"}}, InputError, "class '1' has no column of scores"),
+        ({"target": "y", "score": 5}, OptionError, "score must be the name of a column"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(arguments, error, words):
+    with pytest.raises(error, match=words) as caught:
+        gpumon.evaluate(GOOD, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "words"),
+    [
+        ({"y": [0, 1], "q": ["a", "b"]}, {"target": "y", "prediction": "q"}, "labels and predictions are of different types"),
+        ({"y": [0, 1], "q": ["a", "b"]}, {"target": "y", "score": "q"}, "is to hold numbers"),
+        ({"y": ["a", "b", "c"], "p": [0.1, 0.2, 0.3]}, {"target": "y", "score": "p", "task": "binary"}, "a binary task has two classes"),
+        ({"y": [None, None], "p": [0.1, 0.2]}, {"target": "y", "score": "p"}, "no label"),
+        ({"y": [f"c{i}" for i in range(1500)], "q": [f"c{i}" for i in range(1500)]}, {"target": "y", "prediction": "q"}, "more than 1,000 classes"),
+    ],
+)  # fmt: skip
+def test_bad_tables_are_refused_in_one_line(table, arguments, words):
+    with pytest.raises(GpumonError, match=words) as caught:
+        gpumon.evaluate(table, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_that_are_no_probabilities_have_no_log_loss_but_an_auc():
+    rng = np.random.default_rng(0)
+    s = rng.normal(size=500)
+    y = rng.random(500) < 1 / (1 + np.exp(-3 * s))
+    report = gpumon.evaluate({"y": y, "s": s}, target="y", score="s", threshold=0.0)
+    for name in ("log_loss", "brier_score", "calibration_slope"):
+        row = value(report, name)
+        assert row.status == "no_data"
+        assert row.reason == "scores are not between 0 and 1, so they are no probabilities"
+    assert value(report, "auc").value == pytest.approx(sk.roc_auc_score(y, s))
+    assert value(report, "accuracy").value == pytest.approx(sk.accuracy_score(y, s >= 0))
+
+
+def test_scores_that_are_not_numbers_are_missing():
+    y = np.array([0, 1, 0, 1, 1, 0])
+    p = np.array([0.2, 0.7, np.nan, np.inf, 0.6, 0.4])
+    report = gpumon.evaluate({"y": y, "p": p}, target="y", score="p")
+    row = value(report, "auc")
+    assert row.value == 1.0
+    assert row.n == 4
+    assert value(report, "accuracy").n == 4
+
+
+def test_labels_that_no_key_reaches_leave_no_data():
+    report = gpumon.evaluate(
+        {"id": [1, 2, 3], "p": [0.1, 0.6, 0.9]}, {**GOOD}, labels={"id": [7, 8], "y": [0, 1]}, on="id",
+        target="y", score="p",
+    )  # fmt: skip
+    assert value(report, "auc").status == "no_data"
+    assert value(report, "labelled_share").value == 0.0
+    assert any("no row has a label" in note for note in report.notes)
+
+
+def test_a_class_that_the_reference_lacks_is_told():
+    reference = {"y": ["a", "b"] * 50, "q": ["a", "b"] * 50}
+    report = gpumon.evaluate(
+        {"y": ["a", "c", "b", "c"], "q": ["a", "b", "b", "c"]}, reference, target="y", prediction="q"
+    )
+    assert value(report, "accuracy").value == pytest.approx(2 / 3)
+    assert any("classes that the reference lacks" in note for note in report.notes)
+
+
+def test_the_positive_class_can_be_chosen():
+    y, p = np.array(["no", "yes"] * 50), np.random.default_rng(0).random(100)
+    one = gpumon.evaluate({"y": y, "p": p}, target="y", score="p")
+    two = gpumon.evaluate({"y": y, "p": p}, target="y", score="p", positive="no")
+    assert value(one, "auc").value == pytest.approx(sk.roc_auc_score(y == "yes", p))
+    assert value(two, "auc").value == pytest.approx(sk.roc_auc_score(y == "no", p))
+    assert value(two, "accuracy").value == pytest.approx(np.mean((p >= 0.5) == (y == "no")))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 300))
+def test_labels_of_all_types_are_classes(seed):
+    rng = np.random.default_rng(seed)
+    y, q = rng.integers(0, 2, 30), rng.integers(0, 2, 30)
+    assume(len({*y, *q}) == 2)
+    wanted = sk.accuracy_score(y, q)
+    words = np.array(["no", "yes"])
+    for left, right in (
+        (y, q),
+        (y.astype(bool), q.astype(bool)),
+        (y.astype(float), q.astype(np.int8)),
+        (y.astype(bool), q),
+        (words[y], words[q]),
+        (pa.array(words[y].tolist()).dictionary_encode(), words[q].tolist()),
+    ):
+        report = gpumon.evaluate({"y": left, "q": right}, target="y", prediction="q")
+        assert value(report, "accuracy").value == pytest.approx(wanted)
