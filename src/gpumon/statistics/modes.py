@@ -1,0 +1,266 @@
+"""Modes of a distribution, how they move, and values that repeat: what clusters of predictions and a stuck model show.
+
+``counts`` (..., m + 5), ``edges`` (..., m) and ``extremes`` (..., 2) as in ``ecdf``. A mode is a peak of the
+Gaussian kernel density of ``density`` that stands out by its *prominence*: its height above the higher of the two
+valleys that part it from higher ground (as in ``scipy.signal.find_peaks``; the curve is 0 far out on both sides).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gpumon.statistics import intervals
+from gpumon.statistics.density import bandwidth, density
+from gpumon.statistics.ecdf import Bounds, boundaries, quantile, spans
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from gpumon.statistics import Counts, Floats
+    from gpumon.statistics.intervals import Interval
+
+__all__ = [
+    "ModeShift",
+    "Modes",
+    "Stuck",
+    "distinct_ratio",
+    "mode_shift",
+    "modes",
+    "peaks",
+    "repeated_share",
+    "stuck",
+]
+
+MOST = 8
+"""Modes that are kept: those of the largest prominence."""
+
+POINTS = 512
+"""Points of the curve, from the quantile 0.001 to the quantile 0.999 and a tenth of that range to each side."""
+
+NARROWING = 0.7
+"""Part of Scott's bandwidth, which is made for one normal peak and too wide for several."""
+
+PROMINENCE = 0.05
+"""A mode has at least this part of the height of the highest peak as its prominence,"""
+
+ERRORS = 4.0
+"""and at least this many standard errors of the curve at its top: flat densities ripple."""
+
+
+class Modes(NamedTuple):
+    """Modes in order of location, padded with NaN to ``MOST``."""
+
+    number: NDArray[np.int64]
+    """Number of modes (...); 0 where there are no values, 1 where there is one distinct value."""
+    location: Floats
+    """(..., MOST) [unit of the column], within a 500th of the range of the curve"""
+    mass: Floats
+    """Share of the finite values between the valleys on both sides of the mode, (..., MOST) [0 to 1]; add up to 1."""
+    prominence: Floats
+    """As a part of the height of the highest peak, (..., MOST) [0 to 1]."""
+
+
+class ModeShift(NamedTuple):
+    """How modes have changed; arrays (...)."""
+
+    number: NDArray[np.int64]
+    """Current number − reference's number."""
+    main: Floats
+    """Location of the mode of the largest mass, current − reference [unit of the column]."""
+    distance: Floats
+    """Earth mover's distance of the masses at their locations [unit of the column]: 0 if neither has moved; a new
+    mode adds its mass times its distance from where that mass was."""
+
+
+class Stuck(NamedTuple):
+    """The cell that has gained the largest share of rows; arrays (...)."""
+
+    excess: Interval
+    """Its current share − its reference's share [−1 to 1], with Newcombe's interval for this cell."""
+    share: Floats
+    """Its current share [0 to 1]."""
+    lower: Floats
+    """Smallest value that its rows can have [unit of the column]."""
+    upper: Floats
+    """Largest value that its rows can have; equal to ``lower`` if they all have one value."""
+
+
+def peaks(curve: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Positions and prominences of the peaks of one curve (points,); a flat top counts once, at its middle.
+
+    The ends are no peaks. Equals ``scipy.signal.find_peaks(curve, prominence=0)``.
+
+    >>> peaks(np.array([0.0, 3.0, 1.0, 2.0, 2.0, 0.0]))
+    (array([1, 3]), array([3., 1.]))
+    """
+    starts = np.flatnonzero(np.concatenate([[True], curve[1:] != curve[:-1]]))
+    heights = curve[starts]
+    ends = np.append(starts[1:], len(curve)) - 1
+    inner = np.arange(1, len(heights) - 1)
+    tops = inner[(heights[inner] > heights[inner - 1]) & (heights[inner] > heights[inner + 1])]
+    prominence = np.empty(len(tops))
+    for index, top in enumerate(tops):
+        higher = np.flatnonzero(heights > heights[top])
+        place = np.searchsorted(higher, top)
+        first = higher[place - 1] if place > 0 else 0
+        last = higher[place] if place < len(higher) else len(heights) - 1
+        valleys = heights[first : top + 1].min(), heights[top : last + 1].min()
+        prominence[index] = heights[top] - max(valleys)
+    return (starts[tops] + ends[tops]) // 2, prominence
+
+
+def modes(counts: Counts, edges: Floats, extremes: Floats) -> Modes:
+    """Modes of the finite values: number, locations, masses and prominences.
+
+    Peaks below ``PROMINENCE`` of the highest and those within ``ERRORS`` standard errors of the curve,
+    √(f / (2√π·n·h)), are ripples and no modes. With these numbers, normal peaks five or six of their standard deviations
+    apart are told apart from 500 rows on, two equal ones from 100 rows, and about one draw in fifty of a uniform
+    distribution shows a second mode. A mode with less than a thousandth of the rows may lie outside of the curve.
+
+    >>> edges = np.arange(9.0)
+    >>> found = modes(np.array([0, 0, 10, 200, 10, 0, 0, 30, 300, 30, 0, 0, 0, 0]), edges, np.array([0.1, 7.9]))
+    >>> found.number, found.location[:2].round(1), found.mass[:2].round(2)
+    (array(2), array([1.5, 6.5]), array([0.38, 0.62]))
+    """
+    leading = np.broadcast_shapes(counts.shape[:-1], edges.shape[:-1], extremes.shape[:-1])
+    counts, edges, extremes = (np.broadcast_to(x, (*leading, x.shape[-1])) for x in (counts, edges, extremes))
+    number = np.zeros(leading, np.int64)
+    location, mass, prominence = (np.full((*leading, MOST), np.nan) for _ in range(3))
+    for index in np.ndindex(leading):
+        found = _modes_of_one(counts[index], edges[index], extremes[index])
+        number[index] = len(found[0])
+        for all_of, one in zip((location, mass, prominence), found, strict=True):
+            all_of[index][: len(one)] = one
+    return Modes(number, location, mass, prominence)
+
+
+def mode_shift(reference: Modes, current: Modes) -> ModeShift:
+    """How the modes of current differ from those of reference: in number, of the main one, and of all of them.
+
+    NaN where a side has no modes. ``distance`` equals ``scipy.stats.wasserstein_distance`` of locations with masses
+    for weights.
+
+    >>> def at(*found): return Modes(np.array(2), *(np.append(x, [np.nan] * 6) for x in found))
+    >>> before, now = at([0.0, 4.0], [0.5, 0.5], [1, 1]), at([0.0, 5.0], [0.5, 0.5], [1, 1])
+    >>> mode_shift(before, now).distance
+    array(0.5)
+    """
+    sides = reference, current
+    unknown = (reference.number == 0) | (current.number == 0)
+    main = [
+        np.take_along_axis(
+            side.location, np.argmax(np.nan_to_num(side.mass, nan=-1.0), axis=-1)[..., None], axis=-1
+        )[..., 0]
+        for side in sides
+    ]
+    places = np.concatenate(np.broadcast_arrays(*(side.location for side in sides)), axis=-1)
+    weights = np.broadcast_arrays(*(np.nan_to_num(side.mass) for side in sides))
+    signed = np.concatenate([weights[0], -weights[1]], axis=-1)
+    order = np.argsort(places, axis=-1)
+    places, signed = (np.take_along_axis(x, order, axis=-1) for x in (places, signed))
+    steps = np.nan_to_num(np.diff(places, axis=-1))
+    distance = np.vecdot(np.abs(np.cumsum(signed, axis=-1))[..., :-1], steps)
+    return ModeShift(
+        np.asarray(current.number - reference.number),
+        np.where(unknown, np.nan, main[1] - main[0]),
+        np.where(unknown, np.nan, distance),
+    )
+
+
+def repeated_share(counts: Counts, edges: Floats, extremes: Floats) -> Bounds:
+    """Share of the most repeated value among those that are not missing, as an interval [0 to 1].
+
+    Atoms and ±inf are known exactly, and so is a column whose smallest value is its largest. Of the rows of any
+    other cell it is known only that they may all be equal (``upper``), and that one is as frequent as itself
+    (``lower``, 1 / rows). ``value`` is ``lower``. NaN where there are no rows.
+
+    >>> edges = np.array([0.0, np.nextafter(0.0, 1.0), 1.0])
+    >>> [float(x) for x in repeated_share(np.array([0, 0, 7, 3, 0, 0, 0, 0]), edges, np.array([0.0, 0.9]))]
+    [0.7, 0.7, 0.7]
+    """
+    present = counts[..., :-2]
+    rows = np.sum(present, axis=-1)
+    left, right = spans(edges, extremes)
+    ends = np.ones((*left.shape[:-1], 1), np.bool_)
+    atom = np.concatenate([ends, left == right, ends], axis=-1)
+    known = np.maximum(np.max(np.where(atom, present, 0), axis=-1), np.minimum(rows, 1))
+    with np.errstate(invalid="ignore"):
+        lower, upper = known / rows, np.max(present, axis=-1) / rows
+    return Bounds(lower, lower, np.maximum(lower, upper))
+
+
+def distinct_ratio(distinct: ArrayLike, rows: ArrayLike) -> Floats:
+    """Distinct values over rows [0 to 1]; 1 if no value repeats, NaN where there are no rows.
+
+    ``distinct`` may be an estimate (HyperLogLog), so what would exceed 1 is 1.
+
+    >>> distinct_ratio(5, 20)
+    array(0.25)
+    """
+    distinct, rows = np.asarray(distinct, np.float64), np.asarray(rows, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(rows > 0, np.minimum(distinct / rows, 1.0), np.nan)
+
+
+def stuck(reference: Counts, current: Counts, edges: Floats, extremes: Floats, level: float = 0.95) -> Stuck:
+    """The cell whose share has grown the most over the reference's: a model that answers one value fills one cell.
+
+    ``extremes`` (..., 2) are those of the current rows; a cell that they reduce to one value is known to repeat it, as is
+    an atom. A cell is any of those of ``counts`` but the two of missing values. NaN where a side has no rows.
+
+    >>> edges = np.array([0.0, 1.0, 2.0])
+    >>> before, now = np.array([0, 0, 50, 50, 0, 0, 0, 0]), np.array([0, 0, 0, 90, 0, 0, 0, 0])
+    >>> found = stuck(before, now, edges, np.array([1.25, 1.25]))
+    >>> found.share, found.excess.value, found.lower, found.upper
+    (array(1.), array(0.5), array(1.25), array(1.25))
+    """
+    before, now = np.broadcast_arrays(reference[..., :-2], current[..., :-2])
+    n, m = (np.sum(side, axis=-1, keepdims=True) for side in (before, now))
+    gain = now / np.maximum(m, 1) - before / np.maximum(n, 1)
+    cell = np.argmax(gain, axis=-1)[..., None]
+    k, j = (np.take_along_axis(side, cell, axis=-1)[..., 0] for side in (before, now))
+    n, m = n[..., 0], m[..., 0]
+    infinity = np.full((*gain.shape[:-1], 1), np.inf)
+
+    def end(finite: Floats) -> Floats:
+        finite = np.broadcast_to(finite, (*gain.shape[:-1], finite.shape[-1]))
+        every = np.concatenate([-infinity, finite, infinity], axis=-1)
+        return np.where((n > 0) & (m > 0), np.take_along_axis(every, cell, axis=-1)[..., 0], np.nan)
+
+    left, right = spans(edges, extremes)
+    excess = intervals.difference_of_proportions(k, n, j, m, level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Stuck(excess, np.where(n > 0, j / m, np.nan), end(left), end(right))
+
+
+def _modes_of_one(counts: Counts, edges: Floats, extremes: Floats) -> tuple[Floats, Floats, Floats]:
+    """Locations, masses and prominences of one column."""
+    finite = counts[1:-3]
+    n = np.sum(finite)
+    if n == 0:
+        return np.empty(0), np.empty(0), np.empty(0)
+    inner = np.concatenate([[0], finite, [0, 0, 0]])
+    known = np.where(np.isfinite(extremes), extremes, np.nan)
+    h = NARROWING * bandwidth(counts, edges, extremes)
+    low, high = (float(quantile(inner, edges, known, level).value) for level in (0.001, 0.999))
+    if not (h > 0 and high > low):
+        return np.array([float(quantile(inner, edges, known, 0.5).value)]), np.ones(1), np.ones(1)
+    reach = (high - low) / 10
+    points = np.linspace(low - reach, high + reach, POINTS)
+    # with a point of 0 on both sides, so that a curve cut off at its top still has its peak
+    curve = np.concatenate([[0.0], density(counts, edges, extremes, points, NARROWING), [0.0]])
+    top, prominence = peaks(curve)
+    height = curve[top]
+    needed = np.maximum(PROMINENCE * height.max(), ERRORS * np.sqrt(height / (2 * np.sqrt(np.pi) * n * h)))
+    # the highest one is always a mode: the curve has an area of 1
+    kept = np.flatnonzero((prominence >= needed) | (height == height.max()))
+    kept = np.sort(kept[np.argsort(-prominence[kept], kind="stable")[:MOST]])
+    top, prominence = top[kept], prominence[kept]
+    valleys = [points[first - 1 + np.argmin(curve[first : last + 1])] for first, last in pairwise(top)]
+    # the distribution function at the valleys, the rows of a cell spread evenly
+    at = boundaries(edges, known)
+    below = np.interp(valleys, at, np.concatenate([[0], np.cumsum(finite)]) / n)
+    return points[top - 1], np.diff(below, prepend=0, append=1), prominence / height.max()
