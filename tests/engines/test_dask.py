@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import dask
+import distributed
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -21,9 +23,6 @@ from gpumon.engines.engine import Local, opened
 from gpumon.kernels import select
 from gpumon.tables import parquet
 from gpumon.tables.slices import Slicing
-
-distributed = pytest.importorskip("distributed")
-dask = pytest.importorskip("dask")
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dask
 import numpy as np
 import pytest
+from distributed import Client
 
 import gpumon
 from gpumon.engines.part import Tree
 
-dask = pytest.importorskip("dask")
 SPAWNED = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
@@ -106,6 +107,8 @@ def test_many_nodes_with_certificates_until_the_scheduler_goes_away(
         gpumon.profile(str(many), engine=nodes.address)
     with dask.config.set(nodes.settings):
         expected = gpumon.profile(str(many), engine="local")
+        with Client(nodes.address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
         found = gpumon.profile(str(many), engine=nodes.file, like=expected)
         assert found.facts["work"]["engine"] == f"dask, 2 workers, 2 threads at the scheduler {nodes.address}"
         for key, state in expected.states.items():
