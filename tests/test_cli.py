@@ -205,3 +205,81 @@ def test_engines_and_bad_files_from_the_shell(run, tables, tmp_path):
     code, out, _ = run("scan", reference, folder, "--on-bad-file", "skip", "--resume", tmp_path / "kept")
     assert code == 3  # nothing moved, but not all was seen
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory) -> Path:
+    from gpumon.demo import car_loans
+
+    folder = tmp_path_factory.mktemp("loans")
+    for name, table in zip(("reference", "current", "labels"), car_loans(), strict=True):
+        pq.write_table(table, folder / f"{name}.parquet")
+    return folder
+
+
+def test_evaluate_joins_late_labels_and_judges(run, loans, tmp_path):
+    code, out, err = run(
+        "evaluate", loans / "current.parquet", "--labels", loans / "labels.parquet", "--on", "id",
+        "--reference", loans / "reference.parquet", "--target", "repaid", "--score", "y_pred_proba",
+        "--prediction", "y_pred", "--timestamp", "timestamp", "--every", "3mo", "--by", "loan_length",
+        "--json", tmp_path / "report.json", "--html", tmp_path / "report.html",
+    )  # fmt: skip
+    assert (code, err) == (2, "")
+    assert "measures of the model changed for the worse" in out
+    assert "auc" in out
+    document = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    rows = [dict(zip(document["fields"], row, strict=True)) for row in document["results"]]
+    (auc,) = [r for r in rows if r["metric"] == "auc" and r["window"] == "2019-04-01" and not r["segment"]]
+    assert auc["status"] == "alert"
+    assert "Performance" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_evaluate_without_a_reference_tells_and_does_not_judge(run, loans):
+    code, out, err = run(
+        "evaluate", loans / "reference.parquet", "--target", "repaid", "--score", "y_pred_proba",
+        "--metrics", "auc,accuracy",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "nothing to compare it with" in out
+    assert "0.971" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "nothing", "--score", "y_pred_proba"], "has no column 'nothing'"),
+        (["--score", "y_pred_proba"], "which column holds the labels is not clear"),
+        (
+            ["--target", "repaid", "--score", "a=x", "--score", "y"],
+            "several scores are given as CLASS=COLUMN",
+        ),
+        (["--target", "repaid", "--score", "y_pred_proba", "--labels", "reference.parquet"], "go together"),
+    ],
+)
+def test_evaluate_refuses_in_one_line(run, loans, arguments, words):
+    code, out, err = run("evaluate", loans / "reference.parquet", *arguments)
+    assert code == 3
+    assert out == ""
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_evaluate_takes_a_score_for_every_class(run, tmp_path):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet((1, 1, 1), 500)
+    y = np.array(["a", "b", "c"])[p.argmax(axis=1)]
+    pq.write_table(pa.table({"y": y, "pa": p[:, 0], "pb": p[:, 1], "pc": p[:, 2]}), tmp_path / "t.parquet")
+    code, out, _ = run(
+        "evaluate",
+        tmp_path / "t.parquet",
+        "--target",
+        "y",
+        "--score",
+        "a=pa",
+        "--score",
+        "b=pb",
+        "--score",
+        "c=pc",
+    )
+    assert code == 0
+    assert "auc y=a" in out

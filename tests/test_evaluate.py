@@ -83,6 +83,25 @@ def test_many_scores_are_certified_within_one_in_ten_thousand():
     assert value(report, "calibration_error", method="equal width").value == pytest.approx(ece)
 
 
+def test_exact_needs_no_bounds(tmp_path):
+    rng = np.random.default_rng(1)
+    day = np.datetime64("2024-01-01") + rng.integers(0, 3, 30_000)
+    z = rng.normal(size=30_000)
+    y, p = rng.random(30_000) < 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(-z - rng.normal(size=30_000)))
+    table = {"y": y, "p": p, "t": day}
+    report = gpumon.evaluate(table, target="y", score="p", timestamp="t", every="1d", exact=True)
+    for name, oracle in (("auc", sk.roc_auc_score), ("average_precision", sk.average_precision_score)):
+        row = value(report, name)
+        assert row.value == pytest.approx(oracle(y, p), rel=1e-12)
+        assert row.lower == row.value == row.upper
+        assert "exact, sorted" in row.method
+        first = day == np.datetime64("2024-01-02")
+        assert value(report, name, window="2024-01-02").value == pytest.approx(oracle(y[first], p[first]))
+    counted = gpumon.profile(table, roles={"target": "y", "score": "p"}, exact=True)
+    counted.save(tmp_path / "exact.gpumon")
+    assert gpumon.Profile.load(tmp_path / "exact.gpumon") == counted
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data(), st.integers(1, 60), st.booleans())
 def test_regression_metrics_are_those_of_scikit_learn(data, n, weighted):

@@ -14,7 +14,15 @@ from gpumon.engines.columns import numbers, packed, string_parts, strings
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
-from gpumon.profiles.labels import MOST_CLASSES, Confusion, Labelled, Residuals, Scores, score_edges
+from gpumon.profiles.labels import (
+    MOST_CLASSES,
+    Confusion,
+    Labelled,
+    Residuals,
+    Scores,
+    SortedScores,
+    score_edges,
+)
 from gpumon.profiles.numeric import edges_of
 from gpumon.profiles.profile import Key
 from gpumon.schema import Kind, Role
@@ -60,9 +68,16 @@ class Labelling:
 
 
 def label_states(
-    schema: Schema, sample: pa.Table, labelling: Labelling | None = None, name: str = "the table"
+    schema: Schema,
+    sample: pa.Table,
+    labelling: Labelling | None = None,
+    name: str = "the table",
+    *,
+    exact: bool = False,
 ) -> dict[tuple[str, str], State]:
     """The states of predictions and labels, with nothing counted; none if there is no target or nothing beside it.
+
+    ``exact`` keeps every score, for measures without bounds.
 
     SchemaError or InputError says in one line what does not fit, if ``labelling`` was asked for; else such a table
     simply has no states of this kind.
@@ -79,13 +94,17 @@ def label_states(
         if task == "regression":
             against = (predictions or scores)[0]
             return _regression(schema, sample, (target[0], against), weight, name)
-        return _classification(
+        states = _classification(
             schema, sample, target[0], predictions[:1], scores, weight, task, labelling, name
         )
     except InputError:
         if asked:
             raise
         return {}
+    kept = {key: state for key, state in states.items() if isinstance(state, Scores)}
+    for (subject, aspect), state in kept.items() if exact and not weight else ():
+        states[subject, f"sorted {aspect}"] = SortedScores.on(state.columns, weight, state.positive)
+    return states
 
 
 def numeric(schema: Schema, columns: Iterable[str], name: str) -> None:
@@ -338,6 +357,7 @@ class LabelTally:
     def __init__(self, counter: LabelCounter) -> None:
         self.counter = counter
         self.held: dict[tuple[str, str], Any] = {}
+        self.sorted: dict[tuple[str, str], dict[tuple[int, int], list[NDArray[np.float64]]]] = {}
 
     def add(
         self, batch: pa.RecordBatch, offsets: NDArray[np.int64], places: NDArray[np.int64], size: int
@@ -356,6 +376,9 @@ class LabelTally:
         for key, state in self.counter.states.items():
             if there.isdisjoint(state.columns[1:]):
                 continue
+            if isinstance(state, SortedScores):
+                self._keep(key, batch, self._labels(state, coded), offsets, places)
+                continue
             weights = self._weights(state, batch, there)
             into = self._into(key, state, size)
             if isinstance(state, Confusion):
@@ -363,13 +386,7 @@ class LabelTally:
                 predicted = self._predicted(state, batch, there, coded)
                 self.counter.kernels.confusion(actual, predicted, weights, offsets, places, into)
             elif isinstance(state, Scores):
-                known = self._classes(state)
-                at = known.index(state.positive[0])
-                labels = coded(known, state.columns[0])
-                table = np.zeros(len(known) + 2, np.int32)
-                table[at], table[-1] = 1, 2
-                if len(known) != 2 or at != 1 or (labels > 1).any():
-                    labels = table[labels]
+                labels = self._labels(state, coded)
                 score = numbers(batch.column(state.columns[1]))
                 (table_of_cells,) = self.counter.guides[key]
                 self.counter.kernels.scored(score, labels, weights, offsets, places, table_of_cells, into)
@@ -382,7 +399,35 @@ class LabelTally:
                 centre = float(state.centre[0])
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
 
-    def _classes(self, state: Scores) -> tuple[str, ...]:
+    def _labels(self, state: Scores | SortedScores, coded: Any) -> NDArray[np.int32]:
+        """0 (negative), 1 (positive) or 2 (unlabelled) for every row."""
+        known = self._classes(state)
+        at = known.index(state.positive[0])
+        labels: NDArray[np.int32] = coded(known, state.columns[0])
+        if len(known) == 2 and at == 1 and not (labels > 1).any():
+            return labels
+        table = np.zeros(len(known) + 2, np.int32)
+        table[at], table[-1] = 1, 2
+        return np.asarray(table[labels])
+
+    def _keep(
+        self,
+        key: tuple[str, str],
+        batch: pa.RecordBatch,
+        labels: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        """Keep the scores of every slice by label."""
+        scores = as_floats(batch.column(self.counter.states[key].columns[1]))
+        held = self.sorted.setdefault(key, {})
+        for place, start, stop in zip(places.tolist(), offsets[:-1], offsets[1:], strict=True):
+            part, of = scores[start:stop], labels[start:stop]
+            known = np.isfinite(part)
+            for label in (0, 1):
+                held.setdefault((place, label), []).append(part[known & (of == label)])
+
+    def _classes(self, state: Scores | SortedScores) -> tuple[str, ...]:
         """The classes of the confusion of the same target, so that labels are coded once."""
         confusion = self.counter.states.get(("", "confusion"))
         if isinstance(confusion, Confusion) and state.positive[0] in confusion.classes:
@@ -444,6 +489,16 @@ class LabelTally:
                 if place < len(held[0]):
                     counted = {name: array[place] for name, array in zip(names, held, strict=True)}
                     found[Key(window, segment, subject, aspect)] = _with(state, counted)
+        for key, parts in self.sorted.items():
+            state = self.counter.states[key]
+            for (window, segment), place in places.items():
+                sides = [parts.get((place, label)) for label in (0, 1)]
+                if sides[0] is not None and sides[1] is not None:
+                    negatives, positives = (
+                        np.sort(np.concatenate(side)) for side in sides if side is not None
+                    )
+                    kept = {"negatives": negatives, "positives": positives}
+                    found[Key(window, segment, *key)] = _with(state, kept)
         return found
 
 

@@ -67,7 +67,7 @@ def plan(
             states |= {(name, "sorted"): Sorted.on() for name in values}
         if pairs:
             states |= _pairs(schema, values, states, pool)
-    states |= label_states(schema, sample, labelling, name)
+    states |= label_states(schema, sample, labelling, name, exact=exact)
     return Profile(schema, states)
 
 

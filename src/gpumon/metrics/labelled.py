@@ -39,7 +39,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores
+from gpumon.metrics.metric import BOUNDED
+from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
 from gpumon.statistics import calibration, ranking
 from gpumon.statistics.ecdf import Bounds
@@ -88,7 +89,7 @@ _Pairs = list[tuple["Slice", "Slice"]]
 def readable(profile: Profile) -> Iterator[tuple[str, Labelled]]:
     """The aspects of a profile that hold predictions and labels, with nothing counted."""
     for (subject, aspect), state in profile.plan.items():
-        if subject == "" and isinstance(state, Labelled):
+        if subject == "" and isinstance(state, Labelled) and not isinstance(state, SortedScores):
             yield aspect, state
 
 
@@ -147,14 +148,20 @@ def _side(
     empty = state.empty()
     states = [profile.states.get(Key(*each, "", aspect), empty) for each in distinct]
     order = {each: i for i, each in enumerate(distinct)}
-    return _Side(states), np.array([order[each] for each in at], np.int64)
+    kept = f"sorted {aspect}"
+    values: list[Any] | None = None
+    if ("", kept) in profile.plan:
+        nothing = profile.plan["", kept]
+        values = [profile.states.get(Key(*each, "", kept), nothing) for each in distinct]
+    return _Side(states, values), np.array([order[each] for each in at], np.int64)
 
 
 class _Side:
     """Readings of some states of one aspect, made when they are asked for."""
 
-    def __init__(self, states: Sequence[Any]) -> None:
+    def __init__(self, states: Sequence[Any], values: Sequence[SortedScores] | None = None) -> None:
         self.states = states
+        self.values = values
         self.kind = type(states[0])
         self.made: dict[Any, Any] = {}
 
@@ -182,9 +189,22 @@ def _measured(metric: Metric, side: _Side) -> _Found:
     if metric.interval is not None:
         own = [side[name] for name in metric.reads if name not in SHARED]
         interval = metric.interval(*own, level=LEVEL)
+    if _is_exact(metric, side):
+        assert metric.exact is not None
+        assert side.values is not None
+        value = np.array([metric.exact(kept.negatives, kept.positives) for kept in side.values])
+        lower = upper = value
+        if interval is not None:  # it was taken about the value of the cells, which is a little off
+            interval = Interval(
+                value, interval.lower + value - interval.value, interval.upper + value - interval.value
+            )
     nothing = np.full(np.shape(value), np.nan)
     ends = (nothing, nothing) if interval is None else (interval.lower, interval.upper)
     return value, lower, upper, *ends
+
+
+def _is_exact(metric: Metric, side: _Side) -> bool:
+    return side.values is not None and metric.exact is not None and "negatives" in metric.reads
 
 
 def _row(
@@ -214,7 +234,7 @@ def _row(
         "p_value": nothing,
         "effect": nothing,
         "noise": nothing,
-        "method": metric.method if method is None else method,
+        "method": _method(metric, sides[1]) if method is None else method,
         "reason": np.where(np.isnan(value), _why(metric, sides[1], rows), "").astype(object),
     }
     if not metric.judged:
@@ -229,6 +249,10 @@ def _row(
             part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
             part["noise"] = -special.ndtri(level / 2) * error / scale
     return (part,)
+
+
+def _method(metric: Metric, side: _Side) -> str:
+    return metric.method.replace(BOUNDED, "exact, sorted") if _is_exact(metric, side) else metric.method
 
 
 def _reach(before: Sequence[Any], now: Sequence[Any]) -> Floats:

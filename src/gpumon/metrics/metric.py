@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["CERTIFIED", "FAMILIES", "LABELLED", "Metric", "family_of"]
+__all__ = ["BOUNDED", "CERTIFIED", "FAMILIES", "LABELLED", "Metric", "family_of"]
 
 CERTIFIED = "up to 1,024 reference edges, certified"
 """The part of ``method`` that becomes "exact, sorted" where every value was kept."""
+
+BOUNDED = "8,192 score cells, certified"
+"""The same of a method that reads score cells."""
 
 FAMILIES = {
     "DD": "data distribution",

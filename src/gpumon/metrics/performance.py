@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpumon.metrics.metric import CERTIFIED, Metric
+from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
 from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, regression
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ __all__ = ["PERFORMANCE"]
 
 WILSON = "Wilson's interval"
 POSITIVE = "of the positive class; of more than two classes, of each against the rest"
-BOUNDED = "8,192 score cells, certified"
 
 
 def spiegelhalter_z(excess: Floats, variance: Floats) -> Floats:
@@ -112,6 +111,7 @@ PERFORMANCE = (
         reads=("negatives", "positives", "single"),
         compares=False,
         interval=ranking.auc_interval,
+        exact=ranking.auc_sorted,
         method=f"ROC, ties ½; {BOUNDED}; DeLong's variance",
         better="higher",
         warn=0.005,
@@ -140,6 +140,7 @@ PERFORMANCE = (
         reads=("negatives", "positives", "single"),
         compares=False,
         interval=ranking.average_precision_interval,
+        exact=ranking.average_precision_sorted,
         method=f"steps, not trapezoids; {BOUNDED}; variance by the jackknife",
         better="higher",
         warn=0.01,

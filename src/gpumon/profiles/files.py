@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
-from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores
+from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -38,13 +38,13 @@ FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
     kind.__name__: kind.on
-    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals)
+    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals, SortedScores)
 }
 TEXTS = "utf8"
 FIELDS = {
     "int64": "counts outside missing names.counts n rows span hours absolute at_step",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps",
+    "threshold sizes steps negatives positives",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive",
@@ -56,6 +56,12 @@ ASPECTS: dict[Kind, dict[str, type[State]]] = {
     Kind.BOOLEAN: {"values": Categorical},
     Kind.DATETIME: {"values": Times},
     Kind.TEXT: {"values": Categorical, "length": Numeric, "pattern": Categorical},
+}
+LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
+    "confusion": Confusion,
+    "scores": Scores,
+    "sorted": SortedScores,
+    "residuals": Residuals,
 }
 ROW = pa.schema(
     [
@@ -292,9 +298,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
     for (subject, aspect), labelled in plan.items():
         if not isinstance(labelled, Labelled):
             continue
-        kind = {"confusion": Confusion, "scores": Scores, "residuals": Residuals}.get(
-            aspect.partition(" ")[0]
-        )
+        kind = LABELLED.get(aspect.partition(" ")[0])
         if subject or type(labelled) is not kind or not set(labelled.sources) <= set(schema.names):
             raise ProfileError("its predictions and labels are not those of its columns")
     for column in schema:

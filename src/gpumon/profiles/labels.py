@@ -30,6 +30,7 @@ __all__ = [
     "Labelled",
     "Residuals",
     "Scores",
+    "SortedScores",
     "score_edges",
 ]
 
@@ -178,6 +179,27 @@ class Scores(Labelled):
     def rows(self) -> int:
         """Rows counted, unlabelled ones too."""
         return int(self.counts.sum())
+
+
+def _merged(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sort(np.concatenate((left, right)), kind="stable")
+
+
+VALUES = rule(_merged, lambda values: values[:0])
+
+
+@dataclass(frozen=True, eq=False)
+class SortedScores(Labelled):
+    """Every finite score of a row with a label, sorted, by label: what ``exact=True`` keeps. Weights are left out."""
+
+    positive: tuple[str] = field(metadata=PLAN)
+    negatives: NDArray[np.float64] = field(metadata=VALUES)  # (n,)
+    positives: NDArray[np.float64] = field(metadata=VALUES)  # (m,)
+
+    @classmethod
+    def on(cls, columns: Sequence[str], weight: Sequence[str], positive: Sequence[str]) -> SortedScores:
+        """No scores yet."""
+        return cls(tuple(columns), tuple(weight), tuple(positive), np.zeros(0), np.zeros(0))  # type: ignore[arg-type]
 
 
 def _widen(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
