@@ -13,7 +13,7 @@ from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, 
 from gpumon.statistics import calibration, ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ __all__ = ["charts"]
 
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
+ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
@@ -58,24 +59,36 @@ def _courses(report: Report) -> dict[str, str]:
         return {}
     rows = report.results.where(family=FAMILY, segment=None)
     names = dict.fromkeys(
-        (row.metric, row.column) for row in rows if row.window is not None and math.isfinite(row.value)
+        (row.metric.removeprefix(ESTIMATED), row.column)
+        for row in rows
+        if row.window is not None and math.isfinite(row.value)
     )
     judged = {(row.metric, row.column) for row in rows if math.isfinite(row.threshold)}
+    shares = report.results.where(metric="labelled_share", segment=None)
+    mature = [share if math.isfinite(share := _at(shares, label)) else 1.0 for label in labels]
     drawn = {}
     for metric, column in sorted(names, key=lambda name: name not in judged)[:MOST_COURSES]:
-        of = [row for row in rows.where(metric=metric) if row.column == column]
-        at = {row.window: row for row in of}
-        there = [at.get(label) for label in labels]
-        level = next((row.reference for row in of if math.isfinite(row.reference)), math.nan)
-        course = Course(
-            "realised",
-            [_of(row, "value") for row in there],
-            [_of(row, "ci_lower") for row in there],
-            [_of(row, "ci_upper") for row in there],
-            [row.status if row is not None else "no_data" for row in there],
-        )
-        drawn[f"{metric} by window"] = course_svg(_words(metric), labels, [course], level=level)
+        courses = []
+        level = math.nan
+        for name in (f"{ESTIMATED}{metric}", metric):
+            of = [row for row in rows.where(metric=name) if row.column == column]
+            level = next((row.reference for row in of if math.isfinite(row.reference)), level)
+            if any(row.window is not None and math.isfinite(row.value) for row in of):
+                courses.append(_course(of, labels, estimated=name != metric))
+        drawn[f"{metric} by window"] = course_svg(_words(metric), labels, courses, level=level, mature=mature)
     return drawn
+
+
+def _course(rows: Iterable[Result], labels: Sequence[str], *, estimated: bool) -> Course:
+    at = {row.window: row for row in rows}
+    there = [at.get(label) for label in labels]
+    values, lower, upper = ([_of(row, part) for row in there] for part in ("value", "ci_lower", "ci_upper"))
+    status = [row.status if row is not None else "no_data" for row in there]
+    return Course("estimated" if estimated else "realised", values, lower, upper, status, estimated)
+
+
+def _at(rows: Iterable[Result], label: str) -> float:
+    return next((row.value for row in rows if row.window == label), math.nan)
 
 
 def _of(row: Result | None, name: str) -> float:
