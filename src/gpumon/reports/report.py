@@ -76,9 +76,9 @@ class Report:
         skipped = {"error"} if self.unreadable else set()
         if not any(state.rows for state in self.current.states.values() if isinstance(state, Rows)):
             return worst({"no_data", *skipped})
-        return worst(
-            {*skipped, *self.columns.values(), *(set(self.results["status"].tolist()) - {"no_data"})}
-        )
+        measured = set(self.results["column"].tolist())  # of others nothing was asked
+        columns = {status for label, status in self.columns.items() if label in measured}
+        return worst({*skipped, *columns, *(set(self.results["status"].tolist()) - {"no_data"})})
 
     @property
     def unreadable(self) -> list[tuple[str, int | None, str]]:

@@ -152,7 +152,7 @@ def _explain(
         if results["metric"][i] in directed:
             metric = directed[results["metric"][i]]
             by, limit = (
-                percent(float(x)) if metric.relative else f"{x:.3g}"
+                f"{100 * x:.3g} %" if metric.relative else f"{x:.3g}"
                 for x in (measured.effect[i], results["threshold"][i])
             )
             rose = "down" if metric.better == "higher" else "up"
