@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from river import drift
 from scipy import stats
 
+from gpumon.errors import OptionError
 from gpumon.statistics import changepoints
 
 examples = settings(max_examples=60, deadline=None)
@@ -97,6 +98,40 @@ def test_since_is_near_the_planted_change(detector, closeness):
 def test_short_and_constant_streams_give_no_alarm(detector):
     for stream in ([], [0.5], np.zeros(500)):
         assert len(detector(stream).at) == 0
+
+
+@pytest.mark.parametrize("detector", [changepoints.adwin, changepoints.page_hinkley, changepoints.ddm])
+def test_micro_batches_of_one_row_are_single_values_and_larger_ones_alarm_soon_after_them(detector):
+    apart = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        errors = (rng.random(6_000) < np.repeat([0.1, 0.4], 3_000)).astype(float)
+        single = detector(errors)
+        ones = detector(errors, rows=np.ones(6_000, int))
+        assert (ones.at.tolist(), ones.since.tolist()) == (single.at.tolist(), single.since.tolist())
+        batched = detector(errors.reshape(300, 20).mean(axis=1), rows=np.full(300, 20))
+        apart.append(abs(20 * batched.at[batched.at >= 150][0] - single.at[single.at >= 3_000][0]))
+        assert (batched.since <= batched.at).all()
+    assert np.median(apart) <= 40
+
+
+def test_adwin_of_batches_takes_the_squares_within():
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(5, 40, 200)
+    parts = np.split(
+        rng.normal(np.repeat([5.0, 7.0], [sizes[:100].sum(), sizes[100:].sum()]), 2.0), np.cumsum(sizes)[:-1]
+    )
+    mean = np.array([part.mean() for part in parts])
+    within = np.array([np.sum((part - part.mean()) ** 2) for part in parts])
+    found = changepoints.adwin(mean, rows=sizes, within=within)
+    assert 100 < found.at[0] < 112
+    assert abs(found.since[0] - 100) <= 4
+    wide = changepoints.adwin(mean, rows=sizes, within=400 * within)  # so noisy that the change is none
+    assert len(wide.at) == 0
+    with pytest.raises(OptionError, match="need within="):
+        changepoints.adwin(mean, rows=sizes)
+    with pytest.raises(OptionError, match="leave out the empty"):
+        changepoints.ddm([0.1, 0.2], rows=[5, 0])
 
 
 def test_cusum_equals_its_recursion():

@@ -1,7 +1,8 @@
 """Changes in an ordered stream of errors or of means of small batches: when, how sure, and how often by chance.
 
 The detectors ``adwin``, ``page_hinkley`` and ``ddm`` read one stream (n,) in order and begin anew after each alarm, as
-those of river do. Control charts (``cusum``, ``ewma``) take values in standard errors from their target, any number of
+those of river do. With ``rows`` (n,) each value is the mean of a micro-batch of so many rows, and positions are those of
+batches; whatever is counted (``clock``, ``grace``, ``least``, thresholds) is still counted in rows. Control charts (``cusum``, ``ewma``) take values in standard errors from their target, any number of
 streams at once; their limits come from the average run length (ARL), the mean number of windows between false alarms.
 The others look back at a whole series of windows: one change point, or a trend.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
+from gpumon.errors import OptionError
 from gpumon.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -89,12 +91,16 @@ def adwin(
     buckets: int = 5,
     shortest: int = 5,
     grace: int = 10,
+    *,
+    rows: ArrayLike | None = None,
+    within: ArrayLike | None = None,
 ) -> Detections:
     """Adaptive windowing: an alarm where the window's older and newer part differ in mean, beyond chance ``delta``.
 
     The window is kept as sums of 1, 2, 4, … values, at most ``buckets`` of each; every ``clock`` values all cuts
     between them with at least ``shortest`` values on either side are tried, from ``grace`` values on. ``since`` is the
-    first value after the clearest cut. Same alarms as ``river.drift.ADWIN``. Source: Bifet & Gavaldà (2007),
+    first value after the clearest cut. ``within`` (n,) is Σ (x − mean)² inside each batch; without it that of 0/1
+    values, rows·mean·(1 − mean), and none for single values. Raises OptionError where batches need it. Same alarms as ``river.drift.ADWIN``. Source: Bifet & Gavaldà (2007),
     SIAM Int. Conf. on Data Mining.
 
     >>> adwin(np.repeat([0.0, 1.0], 200))
@@ -103,10 +109,11 @@ def adwin(
     at, since = [], []
     window = _Window(delta, buckets, shortest)
     seen = 0
-    for position, value in enumerate(np.asarray(values, np.float64).tolist()):
-        window.add(value)
-        seen += 1
-        if seen % clock or window.width <= grace:
+    stream = _batches(values, rows)
+    for position, ((value, n), squares) in enumerate(zip(stream, _squares(stream, within), strict=True)):
+        window.add(value, n, squares)
+        checked, seen = seen // clock, seen + n
+        if seen // clock == checked or window.width <= grace:
             continue
         if newer := window.clearest_cut():
             at.append(position)
@@ -122,6 +129,8 @@ def page_hinkley(
     threshold: float = 50.0,
     forget: float = 0.9999,
     direction: str = "both",
+    *,
+    rows: ArrayLike | None = None,
 ) -> Detections:
     """Page and Hinkley's test: an alarm where deviations from the running mean add up to ``threshold``.
 
@@ -135,15 +144,16 @@ def page_hinkley(
     at, since = [], []
     up, down = direction in {"up", "both"}, direction in {"down", "both"}
     n = 0
-    for position, value in enumerate(np.asarray(values, np.float64).tolist()):
+    for position, (value, size) in enumerate(_batches(values, rows)):
         if n == 0:
             mean = rise = fall = 0.0
             lowest, highest = float("inf"), float("-inf")
             lowest_at = highest_at = position
-        n += 1
-        mean += (value - mean) / n
-        rise = forget * rise + (value - mean) - delta
-        fall = forget * fall + (value - mean) + delta
+        n += size
+        mean += size * (value - mean) / n
+        fade = forget**size
+        rise = fade * rise + size * (value - mean - delta)
+        fall = fade * fall + size * (value - mean + delta)
         if rise < lowest:
             lowest, lowest_at = rise, position
         if fall > highest:
@@ -157,10 +167,17 @@ def page_hinkley(
     return Detections(np.array(at, np.int64), np.array(since, np.int64))
 
 
-def ddm(errors: ArrayLike, least: int = 30, warning: float = 2.0, alarm: float = 3.0) -> Detections:
+def ddm(
+    errors: ArrayLike,
+    least: int = 30,
+    warning: float = 2.0,
+    alarm: float = 3.0,
+    *,
+    rows: ArrayLike | None = None,
+) -> Detections:
     """Drift detection method: an alarm where the error rate p leaves its best by ``alarm`` standard errors.
 
-    ``errors`` are 0 or 1 (or rates of equal batches). The best is where p + s was smallest after ``least`` errors, with
+    ``errors`` are 0 or 1, or with ``rows`` the error rates of batches. The best is where p + s was smallest after ``least`` errors, with
     s = √(p(1 − p)/n); the alarm is p + s > p_best + alarm·s_best. ``since`` is where the present run above
     ``warning``·s_best began. Same alarms as ``river.drift.binary.DDM``. Source: Gama et al. (2004), SBIA.
 
@@ -169,12 +186,12 @@ def ddm(errors: ArrayLike, least: int = 30, warning: float = 2.0, alarm: float =
     """
     at, since = [], []
     n = 0
-    for position, error in enumerate(np.asarray(errors, np.float64).tolist()):
+    for position, (error, size) in enumerate(_batches(errors, rows)):
         if n == 0:
             p, best, best_p, best_s = 0.0, float("inf"), 0.0, 0.0
             warned = -1
-        n += 1
-        p += (error - p) / n
+        n += size
+        p += size * (error - p) / n
         s = sqrt(max(p * (1 - p), 0.0) / n)
         if n <= least:
             continue
@@ -340,30 +357,57 @@ def theil_sen(values: Floats, times: Floats | None = None, level: float = 0.95) 
     return Interval(found[..., 0], found[..., 1], found[..., 2])
 
 
+def _batches(values: ArrayLike, rows: ArrayLike | None) -> list[tuple[float, int]]:
+    """The values of a stream with their rows, one each if not given."""
+    means = np.asarray(values, np.float64)
+    sizes = np.ones(means.shape, np.int64) if rows is None else np.asarray(rows, np.int64)
+    if sizes.shape != means.shape or np.any(sizes < 1):
+        raise OptionError(
+            f"rows {sizes.shape} must be 1 or more for each of the values {means.shape}: leave out the empty"
+        )
+    return list(zip(means.tolist(), sizes.tolist(), strict=True))
+
+
+def _squares(stream: list[tuple[float, int]], within: ArrayLike | None) -> list[float]:
+    """Σ (x − mean)² inside each batch."""
+    if within is not None:
+        return [float(squares) for squares in np.asarray(within, np.float64)]
+    if any(n > 1 and not 0 <= mean <= 1 for mean, n in stream):
+        raise OptionError(
+            "batches of numbers other than 0 and 1 need within=, their sums of squares about the mean"
+        )
+    return [n * mean * (1 - mean) if n > 1 else 0.0 for mean, n in stream]
+
+
 class _Window:
-    """ADWIN's window: rows of sums over 1, 2, 4, … values, oldest first in each row, newest row first."""
+    """ADWIN's window: levels of merged values, oldest first in each, newest level first."""
 
     def __init__(self, delta: float, buckets: int, shortest: int) -> None:
         self.delta, self.buckets, self.shortest = delta, buckets, shortest
-        self.rows: list[deque[tuple[float, float]]] = [deque()]  # of (sum, Σ (x − mean)²)
-        self.width, self.total, self.squares = 0, 0.0, 0.0
+        # of (rows, sum, Σ (x − mean)², values); single values make 1, 2, 4, … rows by level
+        self.levels: list[deque[tuple[int, float, float, int]]] = [deque()]
+        self.width, self.values, self.total, self.squares = 0, 0, 0.0, 0.0
 
-    def add(self, value: float) -> None:
-        """One more value; two oldest sums of a row that is over-full become one of the next."""
-        self.rows[0].append((value, 0.0))
+    def add(self, value: float, n: int, squares: float) -> None:
+        """One more value; the two oldest parts of a level that is over-full become one of the next."""
+        self.levels[0].append((n, n * value, squares, 1))
         if self.width:
-            self.squares += self.width * (value - self.total / self.width) ** 2 / (self.width + 1)
-        self.width += 1
-        self.total += value
-        for row, sums in enumerate(self.rows):
-            if len(sums) <= self.buckets:
+            gap = value - self.total / self.width
+            self.squares += self.width * n * gap**2 / (self.width + n)
+        self.squares += squares
+        self.width += n
+        self.values += 1
+        self.total += n * value
+        for level, parts in enumerate(self.levels):
+            if len(parts) <= self.buckets:
                 break
-            if row + 1 == len(self.rows):
-                self.rows.append(deque())
-            (first, first_squares), (second, second_squares) = sums.popleft(), sums.popleft()
-            half = 2**row
-            apart = (first - second) ** 2 / half / half * half / 2
-            self.rows[row + 1].append((first + second, first_squares + second_squares + apart))
+            if level + 1 == len(self.levels):
+                self.levels.append(deque())
+            (n0, sum0, squares0, values0), (n1, sum1, squares1, values1) = parts.popleft(), parts.popleft()
+            apart = (sum0 / n0 - sum1 / n1) ** 2 * n0 * n1 / (n0 + n1)
+            self.levels[level + 1].append(
+                (n0 + n1, sum0 + sum1, squares0 + squares1 + apart, values0 + values1)
+            )
 
     def clearest_cut(self) -> int:
         """How many values are newer than the cut whose means differ most beyond chance; 0 if none differ so."""
@@ -372,20 +416,20 @@ class _Window:
 
     def _cuts(self) -> Iterator[tuple[float, int]]:
         """Of every cut, by how much its means differ beyond chance, and the values that are newer than it."""
-        before, total = 0, 0.0
+        before, total, newer = 0, 0.0, self.values
         lengthy = log(2 * log(self.width) / self.delta)
-        variance = self.squares / self.width
-        for row in range(len(self.rows) - 1, -1, -1):
-            length = 2**row
-            for part, _ in self.rows[row]:
-                before += length
+        variance = max(self.squares, 0.0) / self.width
+        for level in reversed(self.levels):
+            for n, part, _, values in level:
+                before += n
                 total += part
+                newer -= values
                 after = self.width - before
                 if before < self.shortest or after < self.shortest:
                     continue
                 inverse = 1 / (before - self.shortest + 1) + 1 / (after - self.shortest + 1)
                 bound = sqrt(2 * inverse * variance * lengthy) + 2 / 3 * lengthy * inverse
-                yield fabs(total / before - (self.total - total) / after) - bound, after
+                yield fabs(total / before - (self.total - total) / after) - bound, newer
 
 
 def _quadrature(left: float, right: float) -> tuple[Floats, Floats]:
