@@ -48,6 +48,9 @@ __all__ = [
 NODES = 96
 """Nodes of the Gauss and Legendre quadrature of run lengths; 48 give the same seven digits."""
 
+FEWEST = 30
+"""Rows on either side of the start of a change, if there are four times as many."""
+
 EXACT = 33
 """Up to so many windows without ties the p-value of the trend is exact."""
 
@@ -134,62 +137,56 @@ def page_hinkley(
 ) -> Detections:
     """Page and Hinkley's test: an alarm where deviations from the running mean add up to ``threshold``.
 
-    Each deviation is first drawn in by ``delta`` [unit of the values], and the sum forgets by ``forget`` a value; no
-    alarm before ``least`` values. ``direction`` is "up" (errors grow), "down" or "both". ``since`` follows the lowest
-    (highest) point of the sum; with a ``delta`` far below the noise that wanders. Same alarms as ``river.drift.PageHinkley``. Source: Page (1954), Biometrika 41.
+    Each deviation is first drawn in by ``delta`` [unit of the values], and the sum forgets by ``forget`` a row; no alarm
+    before ``least`` rows. ``direction`` is "up" (errors grow), "down" or "both". ``since`` is the likeliest start of the
+    new mean: the lowest point of the sum, its own account, wanders where ``delta`` is far below the noise. Same alarms
+    as ``river.drift.PageHinkley``. Source: Page (1954), Biometrika 41.
 
-    >>> page_hinkley(np.repeat([0.0, 1.0], 200), threshold=10)
-    Detections(at=array([210]), since=array([200]))
+    >>> page_hinkley(np.repeat([0.0, 1.0], 200), threshold=40)
+    Detections(at=array([244]), since=array([200]))
     """
-    at, since = [], []
+    at: list[int] = []
     up, down = direction in {"up", "both"}, direction in {"down", "both"}
     n = 0
-    for position, (value, size) in enumerate(_batches(values, rows)):
+    stream = _batches(values, rows)
+    for position, (value, size) in enumerate(stream):
         if n == 0:
             mean = rise = fall = 0.0
             lowest, highest = float("inf"), float("-inf")
-            lowest_at = highest_at = position
         n += size
         mean += size * (value - mean) / n
         fade = forget**size
         rise = fade * rise + size * (value - mean - delta)
         fall = fade * fall + size * (value - mean + delta)
-        if rise < lowest:
-            lowest, lowest_at = rise, position
-        if fall > highest:
-            highest, highest_at = fall, position
-        if n >= least:
-            risen, fallen = up and rise - lowest > threshold, down and highest - fall > threshold
-            if risen or fallen:
-                at.append(position)
-                since.append((lowest_at if risen else highest_at) + 1)
-                n = 0
-    return Detections(np.array(at, np.int64), np.array(since, np.int64))
+        lowest, highest = min(lowest, rise), max(highest, fall)
+        if n >= least and ((up and rise - lowest > threshold) or (down and highest - fall > threshold)):
+            at.append(position)
+            n = 0
+    return Detections(np.array(at, np.int64), _starts(stream, at))
 
 
 def ddm(
     errors: ArrayLike,
     least: int = 30,
-    warning: float = 2.0,
     alarm: float = 3.0,
     *,
     rows: ArrayLike | None = None,
 ) -> Detections:
     """Drift detection method: an alarm where the error rate p leaves its best by ``alarm`` standard errors.
 
-    ``errors`` are 0 or 1, or with ``rows`` the error rates of batches. The best is where p + s was smallest after ``least`` errors, with
-    s = √(p(1 − p)/n); the alarm is p + s > p_best + alarm·s_best. ``since`` is where the present run above
-    ``warning``·s_best began. Same alarms as ``river.drift.binary.DDM``. Source: Gama et al. (2004), SBIA.
+    ``errors`` are 0 or 1, or with ``rows`` the error rates of batches. The best is where p + s was smallest after
+    ``least`` rows, with s = √(p(1 − p)/n); the alarm is p + s > p_best + alarm·s_best. ``since`` is the likeliest start
+    of the new rate. Same alarms as ``river.drift.binary.DDM``. Source: Gama et al. (2004), SBIA.
 
-    >>> ddm(np.concatenate([np.tile([0, 0, 0, 1], 100), np.ones(40)]))
-    Detections(at=array([423]), since=array([410]))
+    >>> ddm(np.concatenate([np.tile([1, 0, 0, 0, 0], 200), np.tile([1, 0], 200)]))
+    Detections(at=array([1090]), since=array([1000]))
     """
-    at, since = [], []
+    at: list[int] = []
     n = 0
-    for position, (error, size) in enumerate(_batches(errors, rows)):
+    stream = _batches(errors, rows)
+    for position, (error, size) in enumerate(stream):
         if n == 0:
             p, best, best_p, best_s = 0.0, float("inf"), 0.0, 0.0
-            warned = -1
         n += size
         p += size * (error - p) / n
         s = sqrt(max(p * (1 - p), 0.0) / n)
@@ -197,12 +194,10 @@ def ddm(
             continue
         if p + s <= best:
             best, best_p, best_s = p + s, p, s
-        warned = (warned if warned >= 0 else position) if p + s > best_p + warning * best_s else -1
         if p + s > best_p + alarm * best_s:
             at.append(position)
-            since.append(warned if warned >= 0 else position)
             n = 0
-    return Detections(np.array(at, np.int64), np.array(since, np.int64))
+    return Detections(np.array(at, np.int64), _starts(stream, at))
 
 
 def cusum(z: Floats, slack: float = 0.5) -> Cusum:
@@ -366,6 +361,20 @@ def _batches(values: ArrayLike, rows: ArrayLike | None) -> list[tuple[float, int
             f"rows {sizes.shape} must be 1 or more for each of the values {means.shape}: leave out the empty"
         )
     return list(zip(means.tolist(), sizes.tolist(), strict=True))
+
+
+def _starts(stream: list[tuple[float, int]], at: list[int]) -> NDArray[np.int64]:
+    """Of each alarm the cut of all values since the alarm before that parts them best, not too near either end."""
+    found = []
+    for first, last in zip([0, *(position + 1 for position in at)], at, strict=False):
+        mean, n = np.array(stream[first : last + 1], np.float64).T
+        rows, total = np.cumsum(n), np.cumsum(n * mean)
+        older, newer = rows[:-1], rows[-1] - rows[:-1]
+        apart = (total[:-1] - total[-1] * older / rows[-1]) ** 2 / (older * newer)
+        # a few values at an end are apart by chance, the more so if errors are rare
+        clear = np.minimum(older, newer) >= min(FEWEST, rows[-1] / 4)
+        found.append(first + 1 + int(np.argmax(np.where(clear, apart, -1.0))) if np.any(clear) else last)
+    return np.array(found, np.int64)
 
 
 def _squares(stream: list[tuple[float, int]], within: ArrayLike | None) -> list[float]:
