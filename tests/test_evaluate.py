@@ -199,6 +199,41 @@ def test_car_prices_became_easier_which_is_no_alert():
     assert value(late, "mae").value == pytest.approx(775, abs=0.5)
 
 
+def test_the_fall_of_the_loans_is_seen_before_their_labels():
+    reference, current, labels = car_loans()
+    report = gpumon.evaluate(
+        current, reference, labels=labels.slice(0, 25_000), on="id", target="repaid", score="y_pred_proba",
+        timestamp="timestamp", every="3mo",
+    )  # fmt: skip
+    late = "2019-04-01"  # none of its labels has come
+    assert value(report, "auc", window=late).status == "no_data"
+    row = value(report, "estimated_auc", window=late)
+    assert row.value == pytest.approx(0.960, abs=2e-3)
+    assert row.ci_upper < 0.9710 < value(report, "estimated_auc", window="2019-01-01").ci_upper
+    assert value(report, "estimated_accuracy", window=late).status == "alert"
+    y, p = (np.asarray(x) for x in (labels["repaid"], current["y_pred_proba"]))
+    rows = np.asarray(current["timestamp"]) >= np.datetime64("2019-04-01")
+    rows &= np.asarray(current["timestamp"]) < np.datetime64("2019-07-01")
+    assert row.ci_lower < sk.roc_auc_score(y[rows], p[rows]) < row.ci_upper
+
+
+def test_a_change_of_the_concept_is_told_from_one_of_the_rows():
+    rng = np.random.default_rng(2)
+
+    def rows(n, low, turned):
+        p = rng.uniform(low, 1, n)
+        truth = np.where(turned, 0.15 + 0.6 * p, p)
+        return {"y": rng.random(n) < truth, "p": p}
+
+    reference = rows(30_000, 0.0, turned=False)
+    moved = gpumon.evaluate(rows(20_000, 0.4, turned=False), reference, target="y", score="p")
+    assert value(moved, "label_odds_shift").status == "ok"
+    assert value(moved, "concept_loss").status == "ok"
+    turned = gpumon.evaluate(rows(20_000, 0.0, turned=True), reference, target="y", score="p")
+    assert value(turned, "concept_loss").status == "alert"
+    assert value(turned, "concept_loss").ci_lower > 0.05
+
+
 def test_windows_tell_how_many_labels_they_have_and_young_ones_are_not_judged():
     reference, current, labels = car_loans()
     early = labels.filter(pc.less(labels["id"], 88_000))

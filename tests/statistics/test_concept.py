@@ -168,3 +168,27 @@ def test_no_rows_give_nan():
         assert np.isnan(np.stack(found[3:])).all()
     assert np.isnan(np.stack(concept.mantel(nothing, some))).all()
     assert np.isnan(np.stack(concept.conditional_chi_square(np.zeros((3, 2, 2))))).all()
+
+
+@examples
+@given(counts=tables)
+def test_the_shift_of_the_odds_is_their_logarithm(counts):
+    ratio, shift = concept.common_odds_ratio(counts), concept.log_odds_shift(counts)
+    assert tuple(shift) == pytest.approx(tuple(np.log(end) for end in ratio))
+
+
+def test_the_concept_share_is_that_of_the_reference_loss():
+    rng = np.random.default_rng(0)
+    cell, later = rng.integers(0, 4, 4000), rng.integers(0, 4, 3000)
+    before, after = rng.exponential(1 + cell), rng.exponential(1.5 + later)
+
+    def moments(cells, x):
+        parts = [x[cells == k] for k in range(4)]
+        return np.array([(p.size, p.mean(), p.var() * p.size) for p in parts])
+
+    reweighted = np.mean([before[cell == k].mean() for k in later])
+    share = concept.concept_share(moments(cell, before), moments(later, after))
+    assert share.value == pytest.approx((after.mean() - reweighted) / before.mean())
+    assert share.lower < 0.5 / 2.5 < share.upper
+    nothing = concept.concept_share(np.zeros((4, 3)), moments(later, after))
+    assert np.isnan(nothing.value)

@@ -206,10 +206,12 @@ def _classification(
         cells = MANY_CELLS if len(classes) <= FEW_CLASSES else FEW_CELLS
         for text in classes:
             edges = score_edges(_floats(sample[by_class[text]]), (), cells)
-            states["", f"scores {text}"] = Scores.on((target, by_class[text]), weight, (text,), edges)
+            states["", f"scores {text}"] = Scores.on(
+                (target, by_class[text]), weight, (text,), edges, np.zeros(0)
+            )
     elif scores and task == "binary":
         edges = score_edges(_floats(sample[scores[0]]), (labelling.threshold,))
-        states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges)
+        states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges, threshold)
     return states
 
 

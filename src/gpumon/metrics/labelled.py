@@ -17,6 +17,14 @@ of scores
 ``brier_mean``         mean of (label − score)² (slices,); ``loss_mean`` of the loss; ``base_rate`` share of positives
 ``excess``             Σ (y − p)(1 − 2p) (slices,); ``promised`` its variance Σ (1 − 2p)²·p(1 − p) if p is calibrated
 ``gap``                moments of score − label (slices, 3)
+``calibrated``         the isotonic calibration of the *reference*'s cells, for estimates without labels
+``threshold_cell``     the first cell that is predicted positive; shared
+``tables``             rows by stratum of the score (20 of about equal mass), side and label (slices, 20, 2, 2)
+of classes
+``known_confusion``    the *reference*'s confusion
+of scores, and of quantities
+``losses``             moments by cell of the score, or of the prediction (slices, cells, 3), of both sides: of the squared
+                       error of scores, of |e|
 of classes, and of quantities
 ``coverage``           labelled rows, all rows (slices, 2)
 of quantities
@@ -42,8 +50,9 @@ from scipy import special
 from gpumon.metrics.metric import BOUNDED
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
-from gpumon.statistics import calibration, ranking
+from gpumon.statistics import calibration, estimation, ranking, regression
 from gpumon.statistics.ecdf import Bounds
+from gpumon.statistics.estimation import Estimate
 from gpumon.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -64,7 +73,7 @@ MATURITY = 0.8
 SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
-SHARED = frozenset({"single", "residual_edges", "absolute_edges"})
+SHARED = frozenset({"single", "threshold_cell", "residual_edges", "absolute_edges"})
 PROBABILITY = frozenset(
     {
         "loss",
@@ -79,7 +88,9 @@ PROBABILITY = frozenset(
         "intercept",
     }
 )
+OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 LEVEL = 0.95
+STRATA = 20
 BINS = 15
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
 
@@ -122,7 +133,14 @@ class LabelReadings:
         parts: list[dict[str, Any]] = []
         averaged: list[tuple[dict[str, Any], ...]] = []
         for aspect, state, sides, place in self.aspects:
-            if not set(metric.reads) <= READINGS[type(state)].keys():
+            together = TOGETHER[type(state)]
+            if not set(metric.reads) <= READINGS[type(state)].keys() | together.keys():
+                continue
+            if "threshold_cell" in metric.reads and not (isinstance(state, Scores) and state.threshold.size):
+                continue
+            if not together.keys().isdisjoint(metric.reads):
+                if aspect in {"scores", "residuals"}:
+                    parts += _change(metric, sides, place, level)
                 continue
             if isinstance(state, Scores) and aspect != "scores":
                 found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
@@ -180,12 +198,21 @@ class _Side:
 _Found = tuple[Any, Any, Any, Any, Any]
 
 
-def _measured(metric: Metric, side: _Side) -> _Found:
-    """Value, its bounds, and its 95 % interval; (slices,) or (slices, K) each."""
-    found = metric.formula(*(side[name] for name in metric.reads))
-    value = found.value if isinstance(found, Bounds | Interval) else np.asarray(found)
+def _measured(
+    metric: Metric, side: _Side, reference: _Side | None = None, place: NDArray[np.int64] | None = None
+) -> _Found:
+    """Value, its bounds, and its 95 % interval; (slices,) or (slices, K) each.
+
+    ``reference`` and ``place`` are where the current side takes the readings from that belong to the reference.
+    """
+    arguments = [
+        side[name] if reference is None or name not in OF_REFERENCE else _placed(reference[name], place)
+        for name in metric.reads
+    ]
+    found = metric.formula(*arguments)
+    value = found.value if isinstance(found, Bounds | Interval | Estimate) else np.asarray(found)
     lower, upper = (found.lower, found.upper) if isinstance(found, Bounds) else (value, value)
-    interval = found if isinstance(found, Interval) else None
+    interval = Interval(*found[:3]) if isinstance(found, Interval | Estimate) else None
     if metric.interval is not None:
         own = [side[name] for name in metric.reads if name not in SHARED]
         interval = metric.interval(*own, level=LEVEL)
@@ -203,6 +230,50 @@ def _measured(metric: Metric, side: _Side) -> _Found:
     return value, lower, upper, *ends
 
 
+def _placed(reading: Any, place: NDArray[np.int64] | None) -> Any:
+    """The reference's reading for every slice."""
+    if isinstance(reading, estimation.Calibration):
+        probability, block, rows = reading
+        return estimation.Calibration(probability[place], block[place], rows[place])
+    return reading[place]
+
+
+def _change(
+    metric: Metric, sides: tuple[_Side, _Side], place: NDArray[np.int64], level: float | None
+) -> tuple[dict[str, Any]]:
+    """One row for every slice of a metric that compares the sides; nothing is said where there is no change: 0."""
+    arguments = [
+        part for name in metric.reads for part in TOGETHER[sides[0].kind][name](sides[0], sides[1], place)
+    ]
+    found = metric.formula(*arguments)
+    assert isinstance(found, Interval)
+    rows = _rows(metric, sides[1])
+    nothing = np.full(found.value.shape, np.nan)
+    part = {
+        "column": None,
+        "value": found.value,
+        "lower": found.value,
+        "upper": found.value,
+        "ci_lower": found.lower,
+        "ci_upper": found.upper,
+        "n": rows,
+        "reference": nothing,
+        "p_value": nothing,
+        "effect": nothing,
+        "noise": nothing,
+        "method": metric.method,
+        "reason": np.where(np.isnan(found.value), _why(metric, sides[1], rows), "").astype(object),
+    }
+    if metric.judged:
+        part["effect"] = found.value if metric.better == "lower" else np.abs(found.value)
+        if level is not None:
+            error = (found.upper - found.lower) / (2 * TWO_SIDED)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                part["p_value"] = 2 * special.ndtr(-np.abs(found.value) / error)
+            part["noise"] = -special.ndtri(level / 2) * error
+    return (part,)
+
+
 def _is_exact(metric: Metric, side: _Side) -> bool:
     return side.values is not None and metric.exact is not None and "negatives" in metric.reads
 
@@ -218,7 +289,7 @@ def _row(
 ) -> tuple[dict[str, Any]]:
     """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
     before = [pick(x)[place] for x in _measured(metric, sides[0])]
-    now = [pick(x) for x in _measured(metric, sides[1])]
+    now = [pick(x) for x in _measured(metric, sides[1], sides[0], place)]
     value, was = now[0], before[0]
     rows = _rows(metric, sides[1])
     nothing = np.full(value.shape, np.nan)
@@ -516,9 +587,52 @@ def _labelled_and_all(side: _Side) -> Any:
     return np.array([(state.labelled, state.rows) for state in side.states], np.float64)
 
 
+def _strata(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any]:
+    """Rows by stratum, side and label; the strata are of about equal mass in the reference."""
+    groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), STRATA)
+    sides = []
+    for side, at in ((before, groups), (now, groups[place])):
+        merged = [calibration.merged(_by_label(side)[:, label], at, STRATA) for label in (0, 1)]
+        sides.append(np.stack(merged, axis=-1))
+    return (np.stack((sides[0][place], sides[1]), axis=-2),)
+
+
+def _score_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Moments of the squared error by stratum, every score taken for the mean of its fine cell."""
+    groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), STRATA)
+    found = []
+    for side, at in ((before, groups), (now, groups[place])):
+        rows, positives, scores = _fine(side)
+        p = scores / np.where(rows > 0, rows, 1.0)
+        negatives = rows - positives
+        n = calibration.merged(rows, at, STRATA)
+        total = calibration.merged(negatives * p**2 + positives * (1 - p) ** 2, at, STRATA)
+        squares = calibration.merged(negatives * p**4 + positives * (1 - p) ** 4, at, STRATA)
+        found.append(np.nan_to_num(regression.moments(n, total, squares)))  # of cells without rows
+    return found[0][place], found[1]
+
+
+def _residual_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Moments of |e| by cell of the prediction."""
+    found = []
+    for side in (before, now):
+        sums = side.stack("errors")
+        found.append(np.nan_to_num(regression.moments(sums[..., 0], sums[..., 3], sums[..., 2])))
+    return found[0][place], found[1]
+
+
+TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
+    Confusion: {},
+    Scores: {"tables": _strata, "losses": _score_losses},
+    Residuals: {"losses": _residual_losses},
+}
+
 READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
     Confusion: {
         "confusion": lambda side: _of_classes(side, "confusion"),
+        "known_confusion": lambda side: _of_classes(side, "confusion")[
+            :, : len(side.states[0].classes), : len(side.states[0].classes)
+        ],
         "true_classes": lambda side: _of_classes(side, "true_classes"),
         "predicted_classes": lambda side: _of_classes(side, "predicted_classes"),
         "coverage": _labelled_and_all,
@@ -539,6 +653,10 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "excess": _excess,
         "promised": _promised,
         "gap": _gap,
+        "calibrated": lambda side: estimation.calibrate(_by_label(side)[:, 0], _by_label(side)[:, 1]),
+        "threshold_cell": lambda side: int(
+            np.searchsorted(side.states[0].edges, side.states[0].threshold[0]) + 2
+        ),
         "slope": lambda side: _recalibrated(side)[0],
         "slope_variance": lambda side: _recalibrated(side)[1],
         "intercept": lambda side: _recalibrated(side)[2],

@@ -7,7 +7,7 @@ column is a prediction, a score or the target: see ``Metric.known_as``.
 from __future__ import annotations
 
 from gpumon.metrics.metric import Metric
-from gpumon.statistics import calibration, intervals
+from gpumon.statistics import calibration, estimation, intervals
 
 __all__ = ["MODEL_DRIFT"]
 
@@ -32,5 +32,14 @@ MODEL_DRIFT = (
         calibration.brier_skill,
         reads=("brier_mean", "base_rate"),
         compares=False,
+    ),
+    Metric(
+        "MD-03",
+        "estimated_class_share",
+        estimation.label_shift,
+        reads=("known_confusion", "predicted_classes"),
+        compares=False,
+        by_class=True,
+        method="without labels: the reference's confusion (BBSE); right if only the classes' shares changed",
     ),
 )

@@ -6,7 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
-from gpumon.statistics import calibration, classification, ecdf, intervals, ranking, regression
+from gpumon.statistics import (
+    calibration,
+    classification,
+    concept,
+    ecdf,
+    estimation,
+    intervals,
+    ranking,
+    regression,
+)
 
 if TYPE_CHECKING:
     from gpumon.statistics import Floats
@@ -357,5 +366,48 @@ PERFORMANCE = (
         unit="target",
         method=f"level 0.99, {CERTIFIED}",
         about="The |prediction − target| that one row in a hundred exceeds [unit of the target].",
+    ),
+    Metric(
+        "PS-09",
+        "label_odds_shift",
+        concept.log_odds_shift,
+        reads=("tables",),
+        known_as=(("score", "PD-05"),),
+        unit="nats",
+        method="Mantel and Haenszel's, over 20 strata of the score",
+        warn=0.1,
+        alert=0.25,
+    ),
+    Metric(
+        "PS-09",
+        "concept_loss",
+        concept.concept_share,
+        reads=("losses",),
+        known_as=(("score", "MD-06"),),
+        method="the squared error of scores by 20 strata, |e| by cell of the prediction",
+        better="lower",
+        warn=0.05,
+        alert=0.1,
+    ),
+    *(
+        Metric(
+            id_,
+            f"estimated_{name}",
+            formula,
+            reads=("scored", "calibrated", *reads),
+            compares=False,
+            method="without labels: the reference's calibration of the score (CBPE, XC-11)",
+            better="higher",
+            warn=warn,
+            alert=2 * warn,
+        )
+        for id_, name, formula, reads, warn in (
+            ("PS-01", "accuracy", estimation.accuracy, ("threshold_cell",), 0.01),
+            ("PS-02", "precision", estimation.precision, ("threshold_cell",), 0.01),
+            ("PS-02", "recall", estimation.recall, ("threshold_cell",), 0.01),
+            ("PS-02", "f1", estimation.f1, ("threshold_cell",), 0.01),
+            ("PS-03", "auc", estimation.roc_auc, (), 0.005),
+            ("PS-04", "average_precision", estimation.average_precision, (), 0.01),
+        )
     ),
 )

@@ -135,6 +135,9 @@ class Scores(Labelled):
 
     positive: tuple[str] = field(metadata=PLAN)  # the class that the score is of; every other is negative
     edges: NDArray[np.float64] = field(metadata=PLAN)  # (m,)
+    threshold: NDArray[np.float64] = field(
+        metadata=PLAN
+    )  # (1,), an edge, if it makes the predictions; or (0,)
     counts: NDArray[np.int64] = field(metadata=SUM)  # (3, m + 5)
     mass: NDArray[np.float64] = field(metadata=SUM)  # the same as Σ weights, or (0, 0)
     probability: NDArray[np.float64] = field(metadata=SUM)  # (3, m + 5): Σ weight · score
@@ -156,8 +159,11 @@ class Scores(Labelled):
         weight: Sequence[str],
         positive: Sequence[str],
         edges: NDArray[np.float64],
+        threshold: NDArray[np.float64],
     ) -> Scores:
         """Nothing counted yet."""
+        if threshold.size > 1 or not np.isin(threshold, edges).all():
+            raise ProfileError("the threshold of scores must be one of their edges")
         if not (np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all() and edges.size >= 2):
             raise ProfileError("edges must be finite and increasing")
         if len(columns) != 2:
@@ -168,6 +174,7 @@ class Scores(Labelled):
             weight,
             tuple(positive),  # type: ignore[arg-type]
             edges,
+            threshold,
             np.zeros(cells, np.int64),
             np.zeros(cells if weight else (0, 0)),
             np.zeros(cells),

@@ -22,7 +22,9 @@ __all__ = [
     "LossChange",
     "cochran_mantel_haenszel",
     "common_odds_ratio",
+    "concept_share",
     "conditional_chi_square",
+    "log_odds_shift",
     "loss_change",
     "mantel",
 ]
@@ -125,6 +127,18 @@ def common_odds_ratio(tables: Counts, level: float = 0.95) -> Interval:
         return Interval(np.asarray(value), np.exp(found.lower), np.exp(found.upper))
 
 
+def log_odds_shift(tables: Counts, level: float = 0.95) -> Interval:
+    """Ln of ``common_odds_ratio``: how much likelier label 1 has become at equal scores [nats, any]; 0: no change.
+
+    >>> shift = log_odds_shift(np.array([[[90, 10], [80, 20]], [[40, 60], [30, 70]]]))
+    >>> [round(float(end), 3) for end in shift]
+    [0.571, 0.096, 1.045]
+    """
+    found = common_odds_ratio(tables, level)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Interval(*(np.asarray(np.log(end)) for end in found))
+
+
 def conditional_chi_square(tables: Counts) -> ChiSquare:
     """Test that within strata the classes are as frequent in both samples, against any change.
 
@@ -207,6 +221,23 @@ def loss_change(reference: Floats, current: Floats, level: float = 0.95) -> Loss
         np.asarray(unknown + np.sum(np.where(held, 0.0, after * gap), axis=-1)),
         np.asarray(unknown + np.sum(np.where(held, 0.0, after), axis=-1)),
     )
+
+
+def concept_share(reference: Floats, current: Floats, level: float = 0.95) -> Interval:
+    """The concept part of ``loss_change`` as a share of the reference's mean loss [−1 or more]; 0: none, > 0: worse.
+
+    What the reference's mean loss does not know of itself is left out of the interval. NaN where it is 0.
+
+    >>> reference = np.array([[80.0, 0.1, 7.2], [20.0, 0.5, 5.0]])
+    >>> round(float(concept_share(reference, np.array([[50.0, 0.1, 4.5], [50.0, 0.6, 12.0]])).value), 3)
+    0.278
+    """
+    concept = loss_change(reference, current, level).concept
+    rows = np.sum(reference[..., 0], axis=-1)
+    total = np.sum(np.where(reference[..., 0] > 0, reference[..., 0] * reference[..., 1], 0.0), axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole = np.where(total > 0, total / rows, np.nan)
+    return Interval(*(np.asarray(end / whole) for end in concept))
 
 
 def _variance_of_means(moments: Floats) -> Floats:
