@@ -278,3 +278,52 @@ def test_missing_windows_are_left_out_of_trends():
     trend = changepoints.mann_kendall(values)
     assert trend.tau[0] == pytest.approx(stats.kendalltau(range(4), [1, 2, 4, 3]).statistic)
     assert np.isnan(trend.p[1])
+
+
+def test_the_normal_change_point_is_found_and_covered():
+    rng = np.random.default_rng(21)
+    variance = rng.uniform(0.5, 2.0, (1_000, 40))
+    level = np.where(np.arange(40) < 13, 5.0, 6.5)
+    found = changepoints.normal_change_point(rng.normal(level, np.sqrt(variance)), variance)
+    assert 0.94 < np.mean((found.lower <= 13) & (found.upper >= 13)) < 1
+    assert np.mean(np.abs(found.at - 13) <= 2) > 0.75
+    assert np.median(found.before) == pytest.approx(5, abs=0.1)
+    assert np.median(found.after) == pytest.approx(6.5, abs=0.1)
+    assert np.mean(found.p < 0.01) > 0.7
+
+
+def test_the_normal_change_point_has_the_largest_likelihood():
+    rng = np.random.default_rng(22)
+    mean, error = rng.normal(np.repeat([0.0, 1.0], [7, 11]), 0.5), rng.uniform(0.3, 0.6, 18)
+
+    def likelihood(cut):
+        halves = (slice(None, cut), slice(cut, None))
+        levels = [np.average(mean[half], weights=error[half] ** -2) for half in halves]
+        return sum(
+            stats.norm.logpdf(mean[half], level, error[half]).sum()
+            for half, level in zip(halves, levels, strict=True)
+        )
+
+    found = changepoints.normal_change_point(mean, error**2)
+    assert found.at == 1 + np.argmax([likelihood(cut) for cut in range(1, 18)])
+    gaps = changepoints.normal_change_point(np.insert(mean, 3, np.nan), np.insert(error, 3, 1.0) ** 2)
+    assert gaps.at == found.at + 1
+    assert gaps.p == pytest.approx(float(found.p))
+
+
+@pytest.mark.parametrize("windows", [4, 30, 300])
+def test_the_p_value_of_a_normal_change_point_errs_upwards(windows):
+    rng = np.random.default_rng(23)
+    found = changepoints.normal_change_point(rng.normal(size=(4_000, windows)), np.ones(windows))
+    for level in (0.05, 0.01):
+        assert np.mean(found.p < level) <= 1.3 * level
+    assert np.mean(found.p < 0.05) > 0.005
+
+
+def test_a_normal_change_point_needs_two_windows():
+    mean = np.array([[np.nan, np.nan, np.nan], [1.0, np.nan, np.nan], [1.0, np.nan, 9.0]])
+    found = changepoints.normal_change_point(mean, np.ones(3))
+    assert found.at.tolist() == [-1, -1, 2]
+    assert found.lower.tolist() == [-1, -1, 2]
+    assert np.isnan(found.p).tolist() == [True, True, False]
+    assert np.isnan(found.before).tolist() == [True, True, False]
