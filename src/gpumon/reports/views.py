@@ -143,7 +143,8 @@ def sentence(report: Report) -> str:
     worse = [row for row in judged if row.status in {"alert", "warn"}]
     worse.sort(key=lambda row: row.status != "alert")
     if worse:
-        named = ", ".join(row.metric for row in worse[:3]) + (", …" if len(worse) > 3 else "")
+        named = ", ".join(row.metric.replace("_", " ") for row in worse[:3])
+        named += f" and {len(worse) - 3} more" if len(worse) > 3 else ""
         return f"{len(worse)} of {len(judged)} measures of the model changed for the worse: {named}. {words}"
     if judged:
         return f"None of {len(judged)} measures of the model changed for the worse. {words}"
