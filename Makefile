@@ -34,7 +34,7 @@ cuda: $(CUDA_VENV)/.compiled
 	  -o cache_dir=$(CUDA_VENV)/pytest tests/kernels tests/engines/test_gpu.py tests/benchmarks/test_gpu.py
 
 gpu-check:
-	benchmarks/gpu_session.sh
+	benchmarks/gpu_check.sh
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All that a machine with an NVIDIA GPU can prove: the tests on the device, compute-sanitizer on the kernels, the
 # benchmark. Each part goes on where another fails; the last lines say which did.
-#     benchmarks/gpu_session.sh [FOLDER FOR RESULTS]         PYTHON=python3 by default
+#     benchmarks/gpu_check.sh [FOLDER FOR RESULTS]         PYTHON=python3 by default
 # Needs CuPy and numba-cuda; pytest and hypothesis for the tests; what needs pyarrow or cuDF is left out without them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
