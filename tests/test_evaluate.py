@@ -217,6 +217,23 @@ def test_the_fall_of_the_loans_is_seen_before_their_labels():
     assert row.ci_lower < sk.roc_auc_score(y[rows], p[rows]) < row.ci_upper
 
 
+def test_what_scores_tell_without_labels():
+    rng = np.random.default_rng(4)
+    p = rng.random(8000)
+    table = {"y": rng.random(8000) < p, "p": p}
+    stuck = {"y": table["y"], "p": np.where(rng.random(8000) < 0.3, 0.4321, p)}
+    report = gpumon.evaluate(stuck, table, target="y", score="p", threshold=0.7)
+    assert value(report, "mean_confidence").value == pytest.approx(
+        np.maximum(stuck["p"], 1 - stuck["p"]).mean()
+    )
+    assert value(report, "mean_confidence").status == "alert"
+    near = value(report, "near_threshold")
+    exact = np.mean((stuck["p"] >= 0.65) & (stuck["p"] < 0.75))
+    assert near.lower <= exact <= near.upper
+    (repeated,) = report.results.where(metric="repeated_share", column="p")
+    assert repeated.lower <= np.mean(stuck["p"] == 0.4321) <= repeated.upper
+
+
 def test_a_change_of_the_concept_is_told_from_one_of_the_rows():
     rng = np.random.default_rng(2)
 

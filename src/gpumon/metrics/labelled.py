@@ -18,6 +18,9 @@ of scores
 ``excess``             Σ (y − p)(1 − 2p) (slices,); ``promised`` its variance Σ (1 − 2p)²·p(1 − p) if p is calibrated
 ``gap``                moments of score − label (slices, 3)
 ``calibrated``         the isotonic calibration of the *reference*'s cells, for estimates without labels
+``confidence``         moments (slices, 3) of max(p, 1 − p), labelled or not
+``all_bins``           rows by bin between the edges (slices, m), labelled or not, on ``bin_edges`` (m + 1,)
+``threshold``          from which score on a row is predicted positive; shared
 ``threshold_cell``     the first cell that is predicted positive; shared
 ``tables``             rows by stratum of the score (20 of about equal mass), side and label (slices, 20, 2, 2)
 of classes
@@ -73,7 +76,7 @@ MATURITY = 0.8
 SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
-SHARED = frozenset({"single", "threshold_cell", "residual_edges", "absolute_edges"})
+SHARED = frozenset({"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges"})
 PROBABILITY = frozenset(
     {
         "loss",
@@ -88,6 +91,7 @@ PROBABILITY = frozenset(
         "intercept",
     }
 )
+WITHOUT_LABELS = frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
 OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 LEVEL = 0.95
 STRATA = 20
@@ -136,8 +140,12 @@ class LabelReadings:
             together = TOGETHER[type(state)]
             if not set(metric.reads) <= READINGS[type(state)].keys() | together.keys():
                 continue
-            if "threshold_cell" in metric.reads and not (isinstance(state, Scores) and state.threshold.size):
-                continue
+            if any(name.startswith("threshold") for name in metric.reads) and not (
+                isinstance(state, Scores) and state.threshold.size
+            ):
+                continue  # predictions come from elsewhere
+            if "confidence" in metric.reads and aspect != "scores":
+                continue  # of one class among many it says nothing
             if not together.keys().isdisjoint(metric.reads):
                 if aspect in {"scores", "residuals"}:
                     parts += _change(metric, sides, place, level)
@@ -381,7 +389,9 @@ def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
     """The rows that a value rests on."""
     if side.kind is Scores:
         counts = side.stack("counts")[..., :-2].sum(axis=-1)
-        return np.asarray(counts.sum(axis=-1) if "scored" in metric.reads else counts[:, :2].sum(axis=-1))
+        return np.asarray(
+            counts.sum(axis=-1) if not WITHOUT_LABELS.isdisjoint(metric.reads) else counts[:, :2].sum(axis=-1)
+        )
     if side.kind is Confusion:
         counts = side.stack("counts")
         if "predicted_classes" in metric.reads:
@@ -411,7 +421,7 @@ def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
 
 def _mark(metric: Metric, part: dict[str, Any], shares: Floats, slices: _Pairs, maturity: float) -> None:
     """Say of windows that lack labels that they are immature: shown, but neither judged nor ok."""
-    if {"coverage", "predicted_classes", "scored"}.intersection(metric.reads):
+    if not WITHOUT_LABELS.isdisjoint(metric.reads):
         return
     windowed = np.array([window is not None for _, (window, _) in slices])
     young = windowed & (shares < maturity) & (part["n"] > 0)
@@ -587,6 +597,23 @@ def _labelled_and_all(side: _Side) -> Any:
     return np.array([(state.labelled, state.rows) for state in side.states], np.float64)
 
 
+def _confidence(side: _Side) -> Any:
+    """Moments of max(p, 1 − p): sums are exact, as no cell reaches over ½; squares suppose a cell's mean."""
+    rows = side.stack("mass" if side.states[0].weight else "counts")[..., :-2].sum(axis=1)
+    sums = side.stack("probability")[..., :-2].sum(axis=1)
+    middle = sums / np.where(rows > 0, rows, 1.0)
+    total = np.where(middle < 0.5, rows - sums, sums)
+    outside = np.where(side.stack("outside").sum(axis=-1) > 0, np.nan, 0.0)
+    n = rows.sum(axis=-1) + outside
+    squares = (rows * np.maximum(middle, 1 - middle) ** 2).sum(axis=-1)
+    return regression.moments(n, total.sum(axis=-1), squares)
+
+
+def _bin_edges(side: _Side) -> Any:
+    edges = side.states[0].edges
+    return np.append(edges, np.nextafter(edges[-1], np.inf))
+
+
 def _strata(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any]:
     """Rows by stratum, side and label; the strata are of about equal mass in the reference."""
     groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), STRATA)
@@ -653,6 +680,10 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "excess": _excess,
         "promised": _promised,
         "gap": _gap,
+        "confidence": _confidence,
+        "all_bins": lambda side: side.stack("counts").sum(axis=1)[:, 2:-3],
+        "bin_edges": _bin_edges,
+        "threshold": lambda side: float(side.states[0].threshold[0]),
         "calibrated": lambda side: estimation.calibrate(_by_label(side)[:, 0], _by_label(side)[:, 1]),
         "threshold_cell": lambda side: int(
             np.searchsorted(side.states[0].edges, side.states[0].threshold[0]) + 2

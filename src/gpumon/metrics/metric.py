@@ -33,6 +33,7 @@ FAMILIES = {
 
 LABELLED = frozenset(
     {
+        "confidence", "all_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
         "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",

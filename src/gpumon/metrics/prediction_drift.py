@@ -6,10 +6,14 @@ metric, under this id: see ``Metric.known_as`` in the data distribution's table.
 
 from __future__ import annotations
 
+from functools import partial
+
 from gpumon.metrics.metric import Metric
-from gpumon.statistics import classification, summaries
+from gpumon.statistics import classification, decision, intervals, modes, summaries
 
 __all__ = ["PREDICTION_DRIFT"]
+
+NEAR = 0.05
 
 PREDICTION_DRIFT = (
     Metric(
@@ -55,5 +59,39 @@ PREDICTION_DRIFT = (
         better="lower",
         warn=0.01,
         alert=0.02,
+    ),
+    Metric(
+        "PD-03",
+        "mean_confidence",
+        intervals.mean,
+        reads=("confidence",),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method="Student's interval of a mean",
+        about="Mean of the probability of the likelier of two classes, max(p, 1 − p) [½ to 1]; no labels are needed.",
+        warn=0.01,
+        alert=0.02,
+    ),
+    Metric(
+        "PD-11",
+        "near_threshold",
+        partial(decision.share_near, delta=NEAR),
+        reads=("all_bins", "bin_edges", "threshold"),
+        compares=False,
+        method=f"within {NEAR} of the threshold",
+        about="Share of the rows whose score is so near the decision threshold that a small shift turns them over "
+        "[0 to 1]; no labels are needed.",
+    ),
+    Metric(
+        "PD-14",
+        "repeated_share",
+        modes.repeated_share,
+        reads=("cells", "edges", "extremes"),
+        compares=False,
+        on=("numeric",),
+        roles=("score", "prediction"),
+        method="of the most repeated value",
+        warn=0.05,
+        alert=0.1,
     ),
 )
