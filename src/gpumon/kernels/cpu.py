@@ -1,7 +1,10 @@
 """The kernels for a CPU: Numba loops, one thread each and without the interpreter's lock, compiled once and cached.
 
 Callers run them from several threads. A numeric column goes through in blocks that stay in the first-level cache,
-each block through five short loops; those without a table look-up are vectorised by the compiler.
+each block through short loops of one purpose each; those without a table look-up are vectorised by the compiler.
+
+All compiled functions stand in this one file: Numba's cache of a function does not see a change of one that it calls in
+another.
 """
 
 from __future__ import annotations

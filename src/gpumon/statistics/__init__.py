@@ -1,9 +1,18 @@
 """Formulas: arrays in, arrays out.
 
 Every function reduces the last axis and broadcasts the others, so one call serves a column, a table of columns,
-or a thousand resampled draws of each. The modules are called what they hold: ``distances`` between binned
-distributions, ``ecdf`` for what is ordered, ``summaries``, ``significance``, ``resampling`` (the noise floor),
-``association``, ``density``. Only NumPy and ``scipy.special`` are used.
+or a thousand resampled draws of each. The modules are called what they hold:
+
+of a column       ``summaries``, ``density``, ``modes``
+of two tables     ``distances`` between binned distributions, ``ecdf`` for what is ordered, ``association``,
+                  ``importance``
+how sure          ``significance``, ``resampling`` (the noise floor), ``intervals``
+of predictions    ``classification``, ``ranking``, ``calibration``, ``regression``, ``prediction_intervals``, ``decision``,
+                  ``fairness``
+of change         ``concept``, ``changepoints``, ``contribution`` (of parts of the rows to it)
+without labels    ``estimation``, ``loss_model``
+
+Only NumPy and ``scipy.special`` are used.
 """
 
 from __future__ import annotations
