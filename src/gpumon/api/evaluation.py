@@ -92,6 +92,8 @@ def evaluate(
 
     start = time.perf_counter()
     wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
+    if reference is None:  # an estimate needs labels of other rows, a change something to have changed from
+        wanted = tuple(metric for metric in wanted if not (metric.labelled and metric.of_reference))
     limits = Thresholds.of(thresholds, budget, wanted)
     if (labels is None) != (on is None):
         raise OptionError("labels and on go together: a table of labels, and the column that joins it")

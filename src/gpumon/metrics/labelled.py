@@ -50,7 +50,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics.metric import BOUNDED
+from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
 from gpumon.statistics import calibration, estimation, ranking, regression
@@ -92,8 +92,8 @@ PROBABILITY = frozenset(
     }
 )
 WITHOUT_LABELS = frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
-OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 LEVEL = 0.95
+BLOCK_CELLS = 400_000
 STRATA = 20
 BINS = 15
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
@@ -191,6 +191,18 @@ class _Side:
         self.kind = type(states[0])
         self.made: dict[Any, Any] = {}
 
+    @cached_property
+    def blocks(self) -> list[_Side]:
+        """Neighbouring slices, so many at a time that the arrays of a formula stay in a core's cache."""
+        size = max(1, BLOCK_CELLS // self.states[0].counts.size)
+        starts = range(0, len(self.states), size)
+        if len(starts) == 1:
+            return [self]
+        return [
+            _Side(self.states[i : i + size], None if self.values is None else self.values[i : i + size])
+            for i in starts
+        ]
+
     def __getitem__(self, name: str) -> Any:
         if name not in self.made:
             self.made[name] = READINGS[self.kind][name](self)
@@ -213,6 +225,14 @@ def _measured(
 
     ``reference`` and ``place`` are where the current side takes the readings from that belong to the reference.
     """
+    if len(side.blocks) > 1:
+        sizes = np.cumsum([len(block.states) for block in side.blocks])[:-1]
+        places = [None] * len(side.blocks) if place is None else np.split(place, sizes)
+        found = [
+            _measured(metric, block, reference, at) for block, at in zip(side.blocks, places, strict=True)
+        ]
+        value, lower, upper, start, end = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return value, lower, upper, start, end
     arguments = [
         side[name] if reference is None or name not in OF_REFERENCE else _placed(reference[name], place)
         for name in metric.reads

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["BOUNDED", "CERTIFIED", "FAMILIES", "LABELLED", "Metric", "family_of"]
+__all__ = ["BOUNDED", "CERTIFIED", "FAMILIES", "LABELLED", "OF_REFERENCE", "Metric", "family_of"]
 
 CERTIFIED = "up to 1,024 reference edges, certified"
 """The part of ``method`` that becomes "exact, sorted" where every value was kept."""
@@ -45,6 +45,10 @@ LABELLED = frozenset(
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
+
+
+OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
+"""The readings that are the reference's also where the current side is measured."""
 
 
 def family_of(id_: str) -> str:
@@ -123,6 +127,11 @@ class Metric:
     def labelled(self) -> bool:
         """Whether it reads predictions and labels, and not columns one by one."""
         return not LABELLED.isdisjoint(self.reads)
+
+    @property
+    def of_reference(self) -> bool:
+        """Whether it needs a reference: to compare with, or for what it knows of labels."""
+        return self.compares or not OF_REFERENCE.isdisjoint(self.reads)
 
     @property
     def judged(self) -> bool:
