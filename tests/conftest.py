@@ -20,12 +20,19 @@ collect_ignore = ["kernels/cuda/compile_kernels.py"]  # a command, and it needs 
 @pytest.fixture(scope="session", autouse=SIMULATED)
 def small_blocks():
     """The CUDA kernels are tested in the simulator too (``NUMBA_ENABLE_CUDASIM=1``), a thread of Python for each of theirs."""
-    from gpumon.kernels.cuda import categories, numbers, pairs, toolchain
+    from gpumon.kernels.cuda import categories, numbers, pairs, predictions, toolchain
 
     sizes = {"THREADS": 32, "CHUNK": 200, "PIECES": 256, "HALF": 128, "TABLE": 257}
     sizes |= {"EDGES": 300, "LIMITS": 302, "CELLS": 305, "SHARED_CODES": 6, "BLOCK": 300}
     with pytest.MonkeyPatch.context() as patch:
-        for module in (toolchain, numbers, categories, pairs, sys.modules["gpumon.kernels.cuda"]):
+        for module in (
+            toolchain,
+            numbers,
+            categories,
+            pairs,
+            predictions,
+            sys.modules["gpumon.kernels.cuda"],
+        ):
             for name, size in sizes.items():
                 if hasattr(module, name):
                     patch.setattr(module, name, size)

@@ -7,6 +7,7 @@ the kernels on it (``make cuda``); ``make gpu-check`` runs this file on a device
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import gpumon
 from gpumon.errors import InputError
 from gpumon.kernels import SIMULATED, cuda_status
+from gpumon.profiles.labels import Labelled
 from gpumon.profiles.numeric import Numeric
 from gpumon.tables import gpu
 from gpumon.tables.frames import open_table
@@ -335,6 +337,78 @@ def test_a_scan_reports_the_same_on_both_backends(rows):
     state = there.current.state("normal")
     assert isinstance(state, Numeric)
     assert np.array_equal(state.counts, here.current.state("normal").counts)
+
+
+def assert_judged_alike(here, there):
+    """Counts are equal to the last row and sums within 1e-12; so are values, and what is said of them."""
+    assert there.facts["Backend"].startswith("cuda: ")
+    assert any(isinstance(state, Labelled) for state in here.current.states.values())
+    for found, expected in ((there.reference, here.reference), (there.current, here.current)):
+        assert found.states.keys() == expected.states.keys()
+        for key, state in expected.states.items():
+            for each in fields(state):
+                left, right = getattr(found.states[key], each.name), getattr(state, each.name)
+                if isinstance(right, np.ndarray) and right.dtype.kind == "f" and each.name != "extremes":
+                    near = 1e-12 * np.abs(right).max(initial=0)
+                    assert np.allclose(left, right, rtol=1e-12, atol=near), (key, each.name)
+                else:
+                    assert np.array_equal(left, right), (key, each.name)
+    assert len(here.results) == len(there.results)
+    for left, right in zip(here.results, there.results, strict=True):
+        assert (left.metric, left.column, left.window, left.segment, left.status) == (
+            right.metric, right.column, right.window, right.segment, right.status,
+        )  # fmt: skip
+        assert left.value == pytest.approx(right.value, rel=1e-9, abs=1e-12, nan_ok=True), left.metric
+
+
+@pytest.fixture(scope="module")
+def labelled() -> pa.Table:
+    rng = np.random.default_rng(3)
+    n = 400
+    p = rng.beta(0.5, 1.5, n).round(2).astype(np.float32)
+    y = rng.random(n) < p
+    price = rng.lognormal(3, 1, n)
+    return pa.table(
+        {
+            "y": pa.array(y.astype(np.int64), mask=rng.random(n) < 0.1),
+            "p": pa.array(p, mask=rng.random(n) < 0.05),
+            "kind": pa.array(rng.choice(["car", "van"], n)),
+            "guess": pa.array(np.where(rng.random(n) < 0.7, "car", "bus")),
+            "price": pa.array(price, mask=rng.random(n) < 0.1),
+            "offer": pa.array((price + rng.normal(size=n)).round(), mask=rng.random(n) < 0.05),
+            "w": rng.integers(0, 4, n).astype(np.float64),
+        }
+    )
+
+
+TASKS = {
+    "binary": {"target": "y", "score": "p", "by": "kind"},
+    "weighted": {"target": "y", "score": "p", "weight": "w"},
+    "multiclass": {"target": "kind", "prediction": "guess", "weight": "w", "task": "multiclass"},
+    "regression": {"target": "price", "prediction": "offer", "weight": "w", "task": "regression"},
+}
+
+
+@pytest.mark.skipif("cuda" not in BACKENDS, reason="needs a device or the simulator: make cuda")
+@pytest.mark.parametrize("task", TASKS)
+def test_an_evaluation_is_the_same_on_both_backends(labelled, task):
+    reference, current = labelled.slice(0, 200), labelled.slice(200)
+    assert_judged_alike(
+        *(gpumon.evaluate(current, reference, backend=name, **TASKS[task]) for name in ("cpu", "cuda"))
+    )
+
+
+@STAND_INS
+@pytest.mark.skipif("cuda" not in BACKENDS, reason="needs the simulator: make cuda")
+@pytest.mark.parametrize("task", ["weighted", "regression"])
+def test_predictions_and_labels_may_be_on_the_device(labelled, cudf, task):
+    reference, current = labelled.slice(0, 200).combine_chunks(), labelled.slice(200).combine_chunks()
+    frames = [
+        DataFrame({name: part[name].combine_chunks() for name in part.column_names})
+        for part in (current, reference)
+    ]
+    there = gpumon.evaluate(*frames, backend="cuda", **TASKS[task])
+    assert_judged_alike(gpumon.evaluate(current, reference, backend="cpu", **TASKS[task]), there)
 
 
 @STAND_INS

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines.columns import numbers, packed, string_parts, strings
+from gpumon.engines.columns import numbers, numbers_in, packed, string_parts, strings
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
@@ -302,9 +302,7 @@ class _Coder:
         if pa.types.is_boolean(array.type):
             array = array.cast(pa.uint8())
         if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-            known, order = self._numbers
-            found = self.kernels.classes(*numbers(array), known)
-            return found if order is None else order[found]
+            return self.of_numbers(*numbers(array))
         data, ends = string_parts(strings(array))
         places = self.kernels.find_strings(
             data, ends, self.kernels.hash_strings(data, ends), self._dictionary
@@ -314,6 +312,19 @@ class _Coder:
         if there is not None:
             places[~there] = len(self.classes) + 1
         return places
+
+    def of_column(self, batch: pa.RecordBatch, name: str) -> NDArray[np.int32]:
+        """The class numbers of a column of a batch: numbers are read where they are."""
+        kind = batch.schema.field(name).type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return self.of_numbers(*numbers_in(batch, name, device=self.kernels.DEVICE))
+        return self(batch.column(name))
+
+    def of_numbers(self, values: Any, valid: Any) -> NDArray[np.int32]:
+        """As for a column, from values and validity as :meth:`gpumon.kernels.Kernels.classes` takes them."""
+        known, order = self._numbers
+        found = self.kernels.classes(values, valid, known)
+        return found if order is None else order[found]
 
     @cached_property
     def _numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
@@ -338,7 +349,7 @@ class LabelCounter:
     """What counting needs beside the plan; made once, and shared by threads."""
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
-        self.kernels = kernels if hasattr(kernels, "scored") else select("cpu")  # CUDA has none of these yet
+        self.kernels = kernels
         self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
         self.coders: dict[tuple[str, ...], _Coder] = {}
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
@@ -372,7 +383,7 @@ class LabelTally:
             if (classes, column) not in codes:
                 missing = np.full(batch.num_rows, len(classes) + 1, np.int32)
                 coder = self.counter.coder(classes)
-                codes[classes, column] = coder(batch.column(column)) if column in there else missing
+                codes[classes, column] = coder.of_column(batch, column) if column in there else missing
             return codes[classes, column]
 
         for key, state in self.counter.states.items():
@@ -389,7 +400,7 @@ class LabelTally:
                 self.counter.kernels.confusion(actual, predicted, weights, offsets, places, into)
             elif isinstance(state, Scores):
                 labels = self._labels(state, coded)
-                score = numbers(batch.column(state.columns[1]))
+                score = numbers_in(batch, state.columns[1], device=self.counter.kernels.DEVICE)
                 (table_of_cells,) = self.counter.guides[key]
                 self.counter.kernels.scored(score, labels, weights, offsets, places, table_of_cells, into)
             elif isinstance(state, Residuals):

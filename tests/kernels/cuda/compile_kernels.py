@@ -25,7 +25,8 @@ from numba import cuda
 
 import gpumon.kernels.cuda.categories
 import gpumon.kernels.cuda.numbers
-import gpumon.kernels.cuda.pairs  # noqa: F401 (importing a module registers its kernels)
+import gpumon.kernels.cuda.pairs
+import gpumon.kernels.cuda.predictions  # noqa: F401 (importing a module registers its kernels)
 from gpumon.kernels.cuda.toolchain import ARCHITECTURES, KERNELS, THREADS, Kernel
 
 INTERESTING = (

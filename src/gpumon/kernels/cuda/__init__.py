@@ -5,8 +5,9 @@ Arrays may be in the memory of the host (they are copied to the device) or of th
 default stream of the current device, so calls from several threads queue there.
 
     __init__.py     the functions of a backend: what goes to the device, what comes back
-    numeric.py      numeric columns            categories.py    codes and strings
-    pairs.py        pairs of columns           toolchain.py     the compiler, and the arrays of the device
+    numbers.py      numeric columns            categories.py    codes and strings
+    pairs.py        pairs of columns           predictions.py   predictions and labels
+    toolchain.py    the compiler, and the arrays of the device
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.kernels import REGISTERS, Bitmask, Comoments, NumericCounts
-from gpumon.kernels.cuda import categories, numbers, pairs
+from gpumon.kernels.cuda import categories, numbers, pairs, predictions
 from gpumon.kernels.cuda.toolchain import THREADS, address, arrays, device, stream, to_device, to_host
 from gpumon.kernels.lookup import guide as guide_of
 
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import NumericColumn
+    from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels.cuda.toolchain import Kernel
     from gpumon.kernels.lookup import Dictionary, Guide
 
 __all__ = [
     "DEVICE",
     "NAME",
+    "classes",
     "codes",
     "comoments",
+    "confusion",
     "device",
     "distinct",
     "find_strings",
@@ -42,6 +46,8 @@ __all__ = [
     "numeric",
     "ordered",
     "rank_comoments",
+    "residuals",
+    "scored",
 ]
 
 NAME = "cuda"
@@ -76,13 +82,7 @@ def numeric(
 def codes(codes: NDArray[np.int32], offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Count codes; see :class:`gpumon.kernels.Kernels`."""
     with stream():
-        counts = arrays().zeros((offsets.size - 1, size), np.int64)
-        work, _ = _work(offsets)
-        if size:
-            categories.count_codes.launch(
-                (len(work),), to_device(codes), to_device(work), np.int32(size), counts
-            )
-        return to_host(counts)
+        return _counted(to_device(codes), offsets, size)
 
 
 def hash_strings(data: NDArray[np.uint8], ends: NDArray[Any]) -> NDArray[np.uint64]:
@@ -170,6 +170,153 @@ def rank_comoments(
             pairs.rank.launch(grid, sources, ranks, np.int64(start), x, there, missing)
 
         return _comoments(fill, len(held), offsets)
+
+
+def classes(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, known: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Places of numbers in a list; see :class:`gpumon.kernels.Kernels`."""
+    with stream():
+        held, mask = _values(values), _mask(valid)
+        found = arrays().empty(held.size, np.int32)
+        predictions.classes.launch((_blocks(found.size),), _column(held, mask), to_device(known), found)
+        return to_host(found)
+
+
+def confusion(
+    actual: NDArray[np.int32],
+    predicted: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: ConfusionCounts,
+) -> None:
+    """Count pairs of classes; see :class:`gpumon.kernels.Kernels`."""
+    k = into.counts.shape[-1]
+    with stream():
+        codes = to_device(actual) * np.int32(k) + to_device(predicted)
+        counts = _counted(codes, offsets, k * k)
+        into.counts[places] += counts.reshape(-1, k, k)
+        if weights is not None:
+            sums = _sums(predictions.sum_weights, predictions.OF_WEIGHTS, codes, offsets, counts, weights)
+            into.mass[places] += np.moveaxis(sums.reshape(-1, k, k, predictions.OF_WEIGHTS), -1, 1)
+
+
+def scored(
+    scores: tuple[NDArray[Any], NDArray[np.bool_] | None],
+    labels: NDArray[np.int32],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    into: ScoreCounts,
+) -> None:
+    """Count scores by label; see :class:`gpumon.kernels.Kernels`."""
+    xp = arrays()
+    cells = into.counts.shape[-1]
+    shape = offsets.size - 1, predictions.LABELS
+    with stream():
+        values, mask = _values(scores[0]), _mask(scores[1])
+        source, label = _column(values, mask), to_device(labels)
+        codes, outside = xp.empty(values.size, np.int32), xp.zeros(shape, np.int64)
+        work, _ = _work(offsets)
+        predictions.score_cells.launch(
+            (len(work),), source, label, _limits(guide), to_device(work), codes, outside
+        )
+        counts = _counted(codes, offsets, predictions.LABELS * cells)
+        given = weights, source, label
+        sums = _sums(predictions.sum_scores, predictions.OF_SCORES, codes, offsets, counts, *given)
+        by_cell = sums.reshape(*shape, cells, predictions.OF_SCORES)
+        into.counts[places] += counts.reshape(*shape, cells)
+        into.probability[places] += by_cell[..., 1]
+        if weights is not None:
+            into.mass[places] += by_cell[..., 0]
+        into.errors[places] += by_cell[..., 2:].sum(axis=2)
+        into.outside[places] += to_host(outside)
+
+
+def residuals(
+    target: NDArray[np.float64],
+    prediction: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    centre: float,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guides: tuple[Guide, Guide, Guide],
+    into: ResidualCounts,
+) -> None:
+    """Count residuals; see :class:`gpumon.kernels.Kernels`."""
+    xp = arrays()
+    steps = into.at_step.shape[-1]
+    codes_of_steps = steps + predictions.GONE
+    with stream():
+        y, p = to_device(target), to_device(prediction)
+        work, items = _work(offsets)
+        codes = xp.empty((3, y.size), np.int32)
+        extremes = xp.empty((len(work), predictions.OF_EXTREMES), np.float64)
+        limits = [_limits(guide) for guide in guides]
+        predictions.residual_cells.launch((len(work),), y, p, *limits, to_device(work), codes, extremes)
+        into.counts[places] += _counted(codes[0], offsets, into.counts.shape[-1])
+        into.absolute[places] += _counted(codes[1], offsets, into.absolute.shape[-1])
+        counts = _counted(codes[2], offsets, codes_of_steps)
+        into.at_step[places] += counts[:, :steps]
+        into.missing[places] += counts[:, steps:]
+        given = weights, y, p, np.float64(centre)
+        sums = _sums(predictions.sum_residuals, predictions.OF_RESIDUALS, codes[2], offsets, counts, *given)
+        by_step = sums.reshape(-1, codes_of_steps, predictions.OF_RESIDUALS)[:, :steps]
+        with np.errstate(over="ignore", invalid="ignore"):
+            into.sums[places] += by_step.sum(axis=1)
+            into.errors[places] += by_step[..., [0, 2, 3, 5]]
+        found = to_host(extremes).reshape(-1, 2, 2)
+        for place, (first, last) in zip(places.tolist(), pairwise(items.tolist()), strict=True):
+            span, highest = into.extremes[place], found[first:last].max(axis=0, initial=-np.inf)
+            span[:, 0] = np.minimum(span[:, 0], -highest[:, 0] + 0.0)  # −0.0 is 0.0
+            span[:, 1] = np.maximum(span[:, 1], highest[:, 1])
+
+
+def _counted(codes: Any, offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How often each code of a device array stands in each slice: (slices, size)."""
+    counts = arrays().zeros((offsets.size - 1, size), np.int64)
+    work, _ = _work(offsets)
+    if size:
+        categories.count_codes.launch((len(work),), codes, to_device(work), np.int32(size), counts)
+    return to_host(counts)
+
+
+def _sums(
+    kernel: Kernel,
+    sums: int,
+    codes: Any,
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+    *given: Any,
+) -> NDArray[np.float64]:
+    """So many sums over the rows of each slice and code, by a kernel over sorted rows: (slices, codes, sums).
+
+    ``counts`` (slices, codes) are those of ``codes``, every one of which is counted.
+    """
+    xp = arrays()
+    first, last = int(offsets[0]), int(offsets[-1])
+    whole = np.zeros((*counts.shape, sums))
+    if first == last:
+        return whole
+    keys = codes[first:last]
+    if len(counts) > 1:  # a row's slice is the number of slices that end before it or at it
+        ends = to_device(offsets[1:])
+        keys = keys + xp.searchsorted(ends, xp.arange(first, last), side="right") * counts.shape[1]
+    order = xp.argsort(keys, kind="stable")
+    if first:
+        order += first
+    work, items = _work(np.concatenate(([0], np.cumsum(counts[counts > 0]))), predictions.CHUNK)
+    parts = xp.empty((len(work), sums), np.float64)
+    w = None if weights is None else _aligned(to_device(weights))
+    where = np.int64(0 if w is None or not w.size else address(w))
+    kernel.launch((len(work),), order, to_device(work), parts, where, *given)
+    found = xp.zeros((items.size - 1, sums), np.float64)
+    predictions.add_sums.launch((_blocks(found.size),), parts, to_device(items), found)
+    whole[counts > 0] = to_host(found)
+    return whole
 
 
 def _comoments(fill: Callable[[int, Any, Any, Any], None], k: int, offsets: NDArray[np.int64]) -> Comoments:
@@ -331,13 +478,20 @@ def _vocabulary(vocabulary: Dictionary) -> tuple[Any, Any, Any]:
     return _bytes(vocabulary.data), _ends(vocabulary.ends), to_device(vocabulary.table)
 
 
-def _work(offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+@lru_cache(maxsize=64)
+def _limits(guide: Guide) -> Any:
+    """The edges of a guide table with −max and +inf around them, for binary search: (m + 2,) on the device."""
+    return to_device(guide.limits[: guide.edges.size + 2].astype(np.float64))
+
+
+def _work(offsets: NDArray[np.int64], most: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Chunks of slices as (first row, row after the last, slice), and where those of each slice begin: (slices + 1,)."""
-    sizes = -(-np.diff(offsets) // numbers.CHUNK)
+    chunk = numbers.CHUNK if most is None else most
+    sizes = -(-np.diff(offsets) // chunk)
     items = np.concatenate(([0], np.cumsum(sizes)))
     slices = np.repeat(np.arange(sizes.size), sizes)
-    starts = offsets[:-1][slices] + (np.arange(items[-1]) - items[slices]) * numbers.CHUNK
-    stops = np.minimum(starts + numbers.CHUNK, offsets[1:][slices])
+    starts = offsets[:-1][slices] + (np.arange(items[-1]) - items[slices]) * chunk
+    stops = np.minimum(starts + chunk, offsets[1:][slices])
     return np.stack((starts, stops, slices), axis=1).astype(np.int64), items.astype(np.int64)
 
 
@@ -369,6 +523,11 @@ def _source(values: Any, mask: Bitmask | None) -> tuple[int, int, int]:
     if values.size == 0:
         return 0, 0, 0
     return (address(values), 0, 0) if mask is None else (address(values), address(mask.bits), mask.offset)
+
+
+def _column(values: Any, mask: Bitmask | None) -> Any:
+    """Where a column is and of which kind its values are, as kernels over one column read it: (4,) on the device."""
+    return to_device(np.array([*_source(values, mask), pairs.KINDS[values.dtype.name]], np.int64))
 
 
 def _groups(columns: list[int]) -> Iterator[list[int]]:
