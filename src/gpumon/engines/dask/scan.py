@@ -8,14 +8,16 @@ cluster is. Only a window of tasks is known to the scheduler at a time, so neith
 from __future__ import annotations
 
 import math
+import signal
 import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as Cancelled
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import signature
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -35,7 +37,7 @@ from gpumon.tables.frames import open_table
 from gpumon.tables.table import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from distributed import Future
 
@@ -205,7 +207,7 @@ class Run:
         self.token = uuid4().hex[:12]
         self.widths = widths(len(numbers))
         self.taken = 2 if len(numbers) > MANY else 1  # the level of the sums that come here
-        self.events: SimpleQueue[Future] = SimpleQueue()
+        self.events: SimpleQueue[Future | None] = SimpleQueue()  # tasks that are done; None: Ctrl-C
         self.pending: dict[
             str, tuple[int, int, Future]
         ] = {}  # level and place of every task that is not done
@@ -221,6 +223,10 @@ class Run:
             return
         self.plan = self.client.submit(_same, plan, key=f"plan-{self.token}")
         groups = iter(range(self.widths[1] if len(self.widths) > 1 else 1))
+        with _interruptible(self.events):
+            self._work(groups)
+
+    def _work(self, groups: Iterator[int]) -> None:
         while True:
             ahead = self._ahead()
             while len(self.pending) < ahead and (group := next(groups, None)) is not None:
@@ -317,10 +323,14 @@ class Run:
         start, tried = time.monotonic(), 0
         while True:
             try:
-                return self.events.get(timeout=min(LOOK, timeout))
+                future = self.events.get(timeout=min(LOOK, timeout))
+                if future is None:
+                    raise KeyboardInterrupt
             except Empty:
                 if self.client.status not in {"running", "connecting"}:
                     raise EngineError("the cluster was closed while it counted") from None
+            else:
+                return future
             if time.monotonic() - start > timeout:
                 if tried == 2:
                     raise EngineError(
@@ -349,6 +359,28 @@ class Run:
             self.client.sync(
                 self.client.scheduler.unregister, address=address, stimulus_id=f"gpumon-hung-{time.time()}"
             )
+
+
+@contextmanager
+def _interruptible(events: SimpleQueue[Any]) -> Iterator[None]:
+    """Ctrl-C becomes an event: raised wherever the process happens to be, in a ``__del__``, it would be lost.
+
+    A second one is raised there all the same.
+    """
+    usual = signal.default_int_handler
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+
+    def heard(*_: Any) -> None:
+        signal.signal(signal.SIGINT, usual)
+        events.put(None)
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def _several(n: int, what: str) -> str:
