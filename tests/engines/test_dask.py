@@ -110,8 +110,9 @@ def test_a_dask_dataframe_counts_as_the_frame_that_it_was_cut_from(client, many,
     found = gpumon.profile(kept, timestamp="when", every="1d")
     assert counts(found.rollup()) == counts(expected)
     after = client.who_has()
-    # nothing was moved away; a worker without work may have taken a copy, as Dask's stealing does
-    assert all(set(workers) <= set(after.get(key, ())) for key, workers in before.items())
+    # every partition is still in the memory of a worker; which one is Dask's affair: a worker without work may take a
+    # copy, and the manager of its memory then drops either of the two
+    assert all(after.get(key) for key in before)
     if partitions == 4:
         assert counts(gpumon.profile(whole, engine="local")) == counts(expected)
         assert counts(gpumon.profile(kept, engine="local")) == counts(expected)
