@@ -396,6 +396,8 @@ def is_on_device(source: Any) -> bool:
     """Whether ``source`` is in the memory of a GPU, or a dict with something that is."""
     if isinstance(source, Mapping):
         return any(is_on_device(values) for values in source.values())
+    if isinstance(source, pa.Array):  # some have no DLPack, and say so by an error
+        return False
     if (
         hasattr(source, "__cuda_array_interface__")
         or _is_cudf(source, "DataFrame")
