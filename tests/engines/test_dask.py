@@ -24,6 +24,8 @@ from gpumon.kernels import select
 from gpumon.tables import parquet
 from gpumon.tables.slices import Slicing
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def client():

@@ -22,6 +22,8 @@ from distributed import Client
 import gpumon
 from gpumon.engines.part import Tree
 
+pytestmark = pytest.mark.processes
+
 SPAWNED = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
