@@ -1,7 +1,12 @@
-"""Hypothesis without deadlines: a busy machine is no failure. Numba's simulator in small blocks, where it is asked for."""
+"""Hypothesis without deadlines, as a busy machine is no failure; Numba's simulator in small blocks, where it is asked for.
+
+``HYPOTHESIS_PROFILE=ci`` tries the same examples every time, so that a change is judged by what it changes; without
+it each run tries others.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from threading import Barrier, BrokenBarrierError
 
@@ -12,7 +17,8 @@ from hypothesis import settings
 from gpumon.kernels import SIMULATED
 
 settings.register_profile("gpumon", deadline=None)
-settings.load_profile("gpumon")
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gpumon"))
 
 collect_ignore = ["kernels/cuda/compile_kernels.py"]  # a command, and it needs numba-cuda
 

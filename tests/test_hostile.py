@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import gpumon
@@ -23,6 +23,7 @@ from gpumon.errors import GpumonError, InputError
 from gpumon.metrics.results import STATUSES
 from gpumon.profiles.categorical import MOST_NAMES, Categorical
 from gpumon.profiles.numeric import Numeric
+from gpumon.profiles.profile import Key
 
 # Any table: 0 to 50 rows of any of these, each with nulls.
 FLOATS = st.one_of(
@@ -120,6 +121,14 @@ def test_any_two_tables_give_a_sound_report(two):
         assert report.status == "no_data" or current.num_rows
 
 
+def test_a_spread_whose_reciprocal_is_beyond_floats_has_correlations_all_the_same():
+    reference = pa.table({"x": [0.0, 0.0, 1e-310, 2e-310], "y": [1.0, 2.0, 3.0, 4.0]})
+    for backend in ("cpu", "plain"):
+        report = gpumon.scan(reference, reference, backend=backend)
+        sound(report)
+        assert np.isfinite(report.current.states[Key(None, None, "", "pearson")].products).all()
+
+
 @any_tables
 @given(pairs(), st.sampled_from(["1h", "1d", "1w", "1mo"]))
 def test_windows_and_segments_of_any_tables_are_sound_too(two, every):
@@ -140,8 +149,12 @@ def test_exact_and_the_plain_backend_are_sound_too(two):
         sound(gpumon.scan(current, reference, backend="plain"))
 
 
+WIDE = pa.table({"x": [-7e16, 1.7976931348623157e308, 1.8, 0.0, 0.0, 1.0, -5.0]})
+
+
 @settings(any_tables, max_examples=20)
 @given(pairs())
+@example((WIDE, WIDE))
 def test_every_view_of_any_report_can_be_made(two):
     current, reference = two
     if reference.num_rows:

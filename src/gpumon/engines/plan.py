@@ -168,13 +168,16 @@ def _pairs(
 
 
 def _centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The median, and half of what lies between the 5 % at either end; 0 and 1 where that says nothing."""
+    """The median, and half of what lies between the 5 % at either end; 0 and 1 where that says nothing.
+
+    Never below the smallest normal number, whose reciprocal is still finite.
+    """
     x = values[np.isfinite(values)]
     if not x.size:
         return 0.0, 1.0
     low, middle, high = np.quantile(x, (0.05, 0.5, 0.95), method="nearest")
     spread = high / 2 - low / 2  # halves, as the whole may be beyond the largest float
-    return float(middle), float(spread) if spread > 0 else 1.0
+    return float(middle), float(max(spread, np.finfo(np.float64).tiny)) if spread > 0 else 1.0
 
 
 def _mid_ranks(values: NDArray[np.float64], state: State) -> NDArray[np.float64]:

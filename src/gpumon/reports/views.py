@@ -35,6 +35,7 @@ BARS = 40
 POINTS = 64
 CATEGORIES = 20
 SMOOTHED = 100  # columns, most important first, whose densities are drawn
+WIDEST = 1e307  # beyond it the difference of two floats may be infinite
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def _metric(row: Result) -> list[Any]:
 def _numeric(reference: Numeric, current: Numeric, *, smooth: bool) -> dict[str, Any]:
     """Histogram on equal widths over the central range, both distribution functions, and if asked for the densities."""
     low, high = _central_range(reference, current)
-    if not (np.isfinite([low, high]).all() and low < high):
+    if not (np.isfinite([low, high]).all() and 0 < high - low < WIDEST):
         return {}
     edges = np.linspace(low, high, BARS + 1)
     sides = [_distribution(state, edges) for state in (reference, current)]
@@ -273,7 +274,9 @@ def _distribution(state: Numeric, points: Floats) -> Floats:
         return np.zeros(points.size)
     known = np.where(np.isfinite(state.extremes), state.extremes, np.nan)
     level = np.cumsum(counts) / counts.sum()
-    return np.asarray(np.interp(points, boundaries(state.edges, known), level[:-1], left=0.0, right=1.0))
+    ends = boundaries(state.edges, known)
+    shrunk = 0.25 if max(np.nanmax(np.abs(ends)), np.max(np.abs(points))) > WIDEST else 1.0
+    return np.asarray(np.interp(points * shrunk, ends * shrunk, level[:-1], left=0.0, right=1.0))
 
 
 def _categorical(reference: Categorical, current: Categorical) -> dict[str, Any]:
