@@ -349,12 +349,25 @@ def test_a_dataset_agrees_with_the_folder_it_is_made_of(tmp_path):
 
 
 def test_a_folder_without_permission(tmp_path, monkeypatch):
-    def refuse(self, path, *_, **__):
+    def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(fsspec.get_filesystem_class("file"), "ls", refuse)
+    monkeypatch.setattr("gpumon.tables.paths.os.scandir", refuse)
     with pytest.raises(InputError, match="no permission to read it; ask its owner"):
         open_table(tmp_path)
+
+
+def test_a_link_to_a_file_is_a_file_and_one_to_nowhere_or_to_a_folder_is_passed_over(tmp_path):
+    write(tmp_path / "real" / "t.parquet", rows=10)
+    folder = tmp_path / "links"
+    folder.mkdir()
+    (folder / "a.parquet").symlink_to(tmp_path / "real" / "t.parquet")
+    (folder / "b.parquet").symlink_to(tmp_path / "gone.parquet")
+    (folder / "c").symlink_to(folder, target_is_directory=True)  # without end, if it were followed
+    assert [path.rsplit("/", 1)[1] for path in (file.path for file in open_table(folder).files)] == [
+        "a.parquet"
+    ]
+    assert open_table(folder).rows == 10
 
 
 def test_the_home_of_the_user_may_be_a_tilde(tmp_path, monkeypatch):

@@ -284,7 +284,7 @@ class RowGroups:
 
 def _kept(paths: Sequence[str]) -> list[Footer | Unreadable]:
     """The footers of some files, in full."""
-    return [_footer(path) for path in paths]
+    return [_footer(path, keep=True) for path in paths]
 
 
 def _few(paths: Sequence[str]) -> list[Footer | Unreadable]:
@@ -292,23 +292,23 @@ def _few(paths: Sequence[str]) -> list[Footer | Unreadable]:
     found: list[Footer | Unreadable] = []
     first: Footer | None = None
     for path in paths:
-        footer = _footer(path)
-        if isinstance(footer, Footer):
-            same = first is not None and footer.schema.equals(first.schema, check_metadata=True)
-            schema = first.schema if first is not None and same else footer.schema
-            stored = NOTHING if first is not None and first.stored else footer.stored
-            footer = Footer(schema, footer.rows, stored, None)
-            first = first or footer
+        footer = _footer(path, like=first)
         found.append(footer)
+        if first is None and isinstance(footer, Footer):
+            first = footer
     return found
 
 
-def _footer(path: str) -> Footer | Unreadable:
+def _footer(path: str, *, keep: bool = False, like: Footer | None = None) -> Footer | Unreadable:
     try:
         with reading(path, "Parquet"), opened(path) as file:
             whole = pq.read_metadata(file)
             rows = tuple(int(whole.row_group(i).num_rows) for i in range(whole.num_row_groups))
-            return Footer(whole.schema.to_arrow_schema(), rows, _stored(whole), whole)
+            schema = whole.schema.to_arrow_schema()
+            if like is not None and schema.equals(like.schema, check_metadata=True):
+                schema = like.schema
+            stored = NOTHING if like is not None and like.stored else _stored(whole)
+            return Footer(schema, rows, stored, whole if keep else None)
     except InputError as error:
         return Unreadable(path, None, str(error))
 

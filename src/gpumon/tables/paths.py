@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -73,19 +74,22 @@ def find(source: str) -> tuple[str, list[File]]:
             file = File(root if local else source, fs.size(root))
             return _format_by_name(root) or _format_by_content(file.path), [file]
         if fs.isdir(root):
-            found, above = fs.find(root, detail=True, **({"on_error": "raise"} if local else {})), root
+            above = root
+            found = sorted(_walked(root)) if local else _told(fs.find(root, detail=True))
         elif any(sign in root for sign in "*?["):
-            found, above = fs.glob(root, detail=True), re.split(r"[^/]*[*?\[]", root, maxsplit=1)[0]
+            above = re.split(r"[^/]*[*?\[]", root, maxsplit=1)[0]
+            found = _told(fs.glob(root, detail=True))
         else:
             raise FileNotFoundError(source)
 
     files: dict[str, list[File]] = {}
-    for path, about in sorted(found.items()):
-        below = PurePosixPath(path.removeprefix(above).lstrip("/"))
-        hidden = any(part[0] in "._" and "=" not in part for part in below.parts)
-        if about["type"] == "file" and not hidden and (kind := _format_by_name(path)):
-            file = File(path if local else fs.unstrip_protocol(path), about["size"], _hive(below.parent))
-            files.setdefault(kind, []).append(file)
+    for path, nbytes in found:
+        folder, _, name = path.removeprefix(above).lstrip("/").rpartition("/")
+        hive = _hive(folder)
+        if hive is not None and name[0] not in "._" and (kind := _format_by_name(path)):
+            files.setdefault(kind, []).append(
+                File(path if local else fs.unstrip_protocol(path), nbytes, hive)
+            )
     if len(files) > 1:
         mixed = " and ".join(some[0].path for some in files.values())
         raise InputError(
@@ -167,7 +171,26 @@ def _format_by_content(path: str) -> str:
     return MAGIC[first]
 
 
-def _hive(folder: PurePosixPath) -> tuple[tuple[str, str | None], ...]:
-    """The ``key=value`` parts of a folder's path."""
-    pairs: Any = (part.partition("=") for part in folder.parts if "=" in part)
+def _walked(folder: str) -> Iterator[tuple[str, int]]:
+    """The files in a local folder, at any depth, and their sizes; fsspec makes a dictionary of a kilobyte of each."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walked(entry.path)
+            elif entry.is_file():
+                yield entry.path, entry.stat().st_size
+
+
+def _told(found: dict[str, Any]) -> list[tuple[str, int]]:
+    """What fsspec found, without all that is no file."""
+    return sorted((path, about["size"]) for path, about in found.items() if about["type"] == "file")
+
+
+@lru_cache(maxsize=1024)
+def _hive(folder: str) -> tuple[tuple[str, str | None], ...] | None:
+    """The ``key=value`` parts of a folder's path; None if it is hidden."""
+    parts = [part for part in folder.split("/") if part]
+    if any(part[0] in "._" and "=" not in part for part in parts):
+        return None
+    pairs: Any = (part.partition("=") for part in parts if "=" in part)
     return tuple((unquote(key), None if value == NULL_FOLDER else unquote(value)) for key, _, value in pairs)
