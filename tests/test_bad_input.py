@@ -505,9 +505,11 @@ def test_a_failure_in_one_view_costs_no_other(run, tmp_path, monkeypatch):
 
 def test_an_interrupted_scan_says_so_and_leaves_nothing(tables, tmp_path):
     code = """
-import time
+import signal, time
 from gpumon import cli
 from gpumon.engines import local
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without
 
 def slow(*_, **__):
     print("counting", flush=True)

@@ -158,7 +158,7 @@ def test_many_nodes_with_certificates_until_the_scheduler_goes_away(
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
 import gpumon, gpumon.tables.parquet
 from gpumon import cli
 from gpumon.engines.part import Tree
@@ -172,6 +172,7 @@ def told(*arguments):
 
 if __name__ == "__main__":
     Tree.put = told
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without
     sys.argv = ["gpumon", "profile", *sys.argv[1:]]
     cli.main()
 """
