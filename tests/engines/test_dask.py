@@ -342,3 +342,54 @@ def test_a_cluster_without_workers_is_told_in_time(many, small_partitions):
         assert gpumon.profile({"x": [1.0, 2.0]}, engine=client).rows == 2  # needs none
         with pytest.raises(gpumon.EngineError, match="has no worker: start some"):
             gpumon.profile(str(many), engine=client)
+
+
+def test_what_the_items_of_a_tasks_list_share_is_sent_once(client):
+    with opened(client) as engine:
+        for some in engine.each(_twins, range(6)):
+            assert all(one is some[0] for one in some)
+
+
+def _twins(number: int) -> list[list[int]]:
+    return [[number]] * 3
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory) -> Path:
+    """A folder ``predictions`` of 12 files, ``labels.parquet`` of four fifths of them in another order, and ``reference``."""
+    folder = tmp_path_factory.mktemp("scored")
+    rng = np.random.default_rng(5)
+    (folder / "predictions").mkdir()
+    n = 12_000
+    p = rng.uniform(size=n)
+    y = rng.uniform(size=n) < p
+    when = np.datetime64("2026-03-01") + rng.integers(0, 3 * 86_400, n).astype("timedelta64[s]")
+    frame = pd.DataFrame({"id": [f"key {i}" for i in range(n)], "p": p, "when": when})
+    for i in range(12):
+        frame[i * 1000 : (i + 1) * 1000].to_parquet(folder / "predictions" / f"{i:02}.parquet", index=False)
+    labelled = rng.permutation(n)[: n * 4 // 5]
+    pd.DataFrame({"id": frame["id"][labelled], "y": y[labelled].astype(int)}).to_parquet(
+        folder / "labels.parquet"
+    )
+    frame.assign(y=y.astype(int)).to_parquet(folder / "reference.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("collection", [False, True])
+def test_late_labels_are_joined_by_the_workers_as_by_one_process(
+    client, scored, small_partitions, collection
+):
+    dd = pytest.importorskip("dask.dataframe")
+    predictions, reference = str(scored / "predictions"), str(scored / "reference.parquet")
+    options = {
+        "target": "y", "score": "p", "labels": str(scored / "labels.parquet"), "on": "id", "timestamp": "when", "every": "1d",
+    }  # fmt: skip
+    here = gpumon.evaluate(predictions, reference, engine="local", **options)
+    there = gpumon.evaluate(
+        dd.read_parquet(predictions) if collection else predictions, reference, engine=client, **options
+    )
+    assert counts(here.current) == counts(there.current)
+    assert here.results["metric"].tolist() == there.results["metric"].tolist()
+    assert np.allclose(here.results["value"], there.results["value"], rtol=1e-9, atol=1e-12, equal_nan=True)
+    assert here.results.where(metric="labelled_share", window=None)["value"][0] == pytest.approx(0.8)
+    assert "2 workers" in there.facts["Engine"]

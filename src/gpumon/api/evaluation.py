@@ -14,6 +14,7 @@ from gpumon.errors import InputError, OptionError, SchemaError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from gpumon.engines.engine import Engine
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
@@ -100,16 +101,17 @@ def evaluate(
     mature: Any = MATURITY if maturity is None else maturity
     if not (isinstance(mature, int | float) and 0 <= mature <= 1):
         raise OptionError(f"maturity {maturity!r} is no share: 0.8 means that 80 % of a window have labels")
-    predictions, reference = (
-        _table(each, what) for each, what in ((predictions, "predictions"), (reference, "reference"))
-    )
-    predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates)
-    first = predictions if reference is None else reference
-    roles, by_class = _label_roles(first, target, score, prediction, weight)
-    labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
-    columns = [name for named in roles.values() for name in named] or None
-    what = "predictions" if reference is None else "reference"
     with shown(progress) as ticks, opened(engine, workers) as counting:
+        predictions, reference = (
+            _table(each, what, counting)
+            for each, what in ((predictions, "predictions"), (reference, "reference"))
+        )
+        predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
+        first = predictions if reference is None else reference
+        roles, by_class = _label_roles(first, target, score, prediction, weight)
+        labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
+        columns = [name for named in roles.values() for name in named] or None
+        what = "predictions" if reference is None else "reference"
         options: dict[str, Any] = {
             "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
@@ -144,14 +146,14 @@ def evaluate(
     return Report(results, before, now, facts, tuple(dict.fromkeys(notes)))
 
 
-def _table(source: Any, what: str) -> Any:
+def _table(source: Any, what: str, engine: Engine) -> Any:
     """A Table of what holds rows; a profile, or nothing, as it is."""
     from gpumon.profiles.profile import Profile
-    from gpumon.tables.frames import open_table
 
     if source is None or isinstance(source, Profile) or is_profile(source):
         return source
-    return open_table(source, name=None if isinstance(source, str) else f"the {what} table")
+    name = None if isinstance(source, str) else f"the {what} table"
+    return engine.table(source, name=name, skip=False, each=engine.each)
 
 
 def _with_labels(
@@ -161,6 +163,7 @@ def _with_labels(
     target: str | None,
     weight: str | None,
     duplicates: str,
+    engine: Engine,
 ) -> tuple[Any, list[str]]:
     """The predictions with their late labels, and what is to be said about them."""
     from gpumon.engines.labels import digest
@@ -171,7 +174,7 @@ def _with_labels(
         return predictions, []
     expect(on, str, f"on must be the name of a column of both tables, not {on!r}")
     assert on is not None
-    late = _table(labels, "labels")
+    late = _table(labels, "labels", engine)
     if not isinstance(predictions, Table) or not isinstance(late, Table):
         raise OptionError("labels are joined row by row, which profiles do not have: give tables")
     named = [name for name in late.schema.names if name != on]

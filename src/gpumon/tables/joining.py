@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.tables.paths import Unreadable
+    from gpumon.tables.paths import File, Unreadable
     from gpumon.tables.table import Partition
 
     Digest = Callable[[pa.Array], NDArray[np.uint64]]
 
-__all__ = ["Index", "Joined", "joined"]
+__all__ = ["MOST_SENT", "Index", "Joined", "JoinedPart", "Lookup", "joined"]
 
+MOST_SENT = 1 << 30  # bytes of labels and index that may go to the workers of a cluster, which hold them all
 DUPLICATES = ("raise", "last")
 DENSE = 4  # a table by number is kept where the keys' range is at most so many times their number
 
@@ -63,7 +64,7 @@ def joined(
     key = _one(held[on])
     index = Index.of(key, digest, f"{labels.name}, column {on!r}", last=duplicates == "last")
     values = held.select([c for c in columns if c != on])
-    return Joined(predictions, labels.name, on, values, index, digest)
+    return Joined(predictions, labels.name, Lookup(on, values, index, digest))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,27 +122,64 @@ class Index:
         return np.where(valid & (self.keys[place] == hashes), self.table[place], -1)
 
 
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """All labels: the column of the keys among the predictions, the labels' columns, and where each key stands."""
+
+    on: str
+    values: pa.Table
+    index: Index
+    digest: Digest
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the labels and their index."""
+        keys = self.index.keys
+        return int(self.values.nbytes + self.index.table.nbytes + (0 if keys is None else keys.nbytes))
+
+    def only(self, columns: Sequence[str]) -> Lookup:
+        """The lookup of some of the labels' columns."""
+        return replace(self, values=self.values.select([c for c in columns if c in self.values.schema.names]))
+
+    def beside(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        """A batch of predictions with what is known of each row, in the columns of ``schema``."""
+        found = self.index.find(_one(batch.column(self.on)), self.digest)
+        places = indices(found)
+        if (found < 0).any():
+            places = pc.if_else(pa.array(found >= 0), places, pa.scalar(None, pa.int64()))
+        labels = {name: _one(self.values[name]).take(places) for name in self.values.schema.names}
+        columns = [labels[f.name] if f.name in labels else batch.column(f.name) for f in schema]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 class Joined(Table):
-    """Predictions, and beside them the labels of their keys. They are counted where the labels are."""
+    """Predictions, and beside them the labels of their keys.
 
-    here = True
+    Workers of a cluster read the predictions themselves and get the labels once; with labels above MOST_SENT all is
+    counted in this process.
+    """
 
-    def __init__(
-        self, predictions: Table, labels: str, on: str, values: pa.Table, index: Index, digest: Digest
-    ) -> None:
+    def __init__(self, predictions: Table, labels: str, lookup: Lookup) -> None:
         self.name = predictions.name
         self.labels = labels
-        own = [field for field in predictions.schema if field.name not in values.schema.names]
-        self.schema = pa.schema([*own, *values.schema])
+        self.lookup = lookup
+        values = lookup.values.schema
+        own = [field for field in predictions.schema if field.name not in values.names]
+        self.schema = pa.schema([*own, *values])
         self.skipped = predictions.skipped
         self.unreadable = predictions.unreadable
-        self.doubled = index.doubled
-        """How many labels were not the last of their key."""
+        self.here = predictions.here or lookup.nbytes > MOST_SENT
         self._predictions = predictions
-        self._on = on
-        self._values = values
-        self._index = index
-        self._digest = digest
+
+    @property
+    def doubled(self) -> int:
+        """How many labels were not the last of their key."""
+        return self.lookup.index.doubled
+
+    @property
+    def files(self) -> Sequence[File]:
+        """The files of the predictions."""
+        return self._predictions.files
 
     @property
     def rows(self) -> int | None:
@@ -151,16 +189,16 @@ class Joined(Table):
     def nbytes(self, columns: Sequence[str] | None = None) -> int | None:
         """About how many bytes ``columns`` take when decoded."""
         size = self._predictions.nbytes(self._own(columns))
-        return None if size is None else size + int(self._values.nbytes)
+        return None if size is None else size + int(self.lookup.values.nbytes)
 
     def partitions(
         self, columns: Sequence[str] | None = None, *, threads: bool = False
     ) -> Sequence[Partition]:
         """Those of the predictions, each with its labels."""
         wanted = self.chosen(columns)
-        values = self._values.select([c for c in wanted.names if c in self._values.schema.names])
+        lookup = self.lookup.only(wanted.names)
         parts = self._predictions.partitions(self._own(columns), threads=threads)
-        return [_Part(part, self._on, wanted, values, self._index, self._digest) for part in parts]
+        return [JoinedPart(part, wanted, lookup) for part in parts]
 
     def without(self, paths: Collection[str]) -> Joined:
         """The table without some of the predictions' files."""
@@ -170,56 +208,51 @@ class Joined(Table):
 
     def _own(self, columns: Sequence[str] | None) -> list[str]:
         """The columns of the predictions that are to be read, the key among them."""
-        names = [name for name in self.chosen(columns).names if name not in self._values.schema.names]
-        return list(dict.fromkeys((*names, self._on)))
+        names = [name for name in self.chosen(columns).names if name not in self.lookup.values.schema.names]
+        return list(dict.fromkeys((*names, self.lookup.on)))
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """A partition of predictions, and all labels."""
+class JoinedPart:
+    """A partition of predictions, and all labels; without them (None) on its way to a worker that is given them."""
 
     part: Any
-    on: str
     schema: pa.Schema
-    values: pa.Table
-    index: Index
-    digest: Digest
+    lookup: Lookup | None
 
     @property
     def rows(self) -> int | None:
+        """Predictions, if known."""
         return self.part.rows  # type: ignore[no-any-return]
 
     @property
     def nbytes(self) -> int | None:
+        """About how many bytes the predictions take when decoded, if known."""
         return self.part.nbytes  # type: ignore[no-any-return]
 
     @property
     def threads(self) -> bool:
+        """Whether they are decoded with threads."""
         return bool(self.part.threads)
 
     @property
     def paths(self) -> Sequence[str]:
+        """The predictions' files."""
         return self.part.paths  # type: ignore[no-any-return]
 
     def unreadable(self) -> Sequence[Unreadable]:
+        """Those that cannot be decoded."""
         return self.part.unreadable()  # type: ignore[no-any-return]
 
-    def without(self, paths: Collection[str]) -> _Part:
+    def without(self, paths: Collection[str]) -> JoinedPart:
+        """The predictions of other files."""
         return replace(self, part=self.part.without(paths))
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The predictions in their order, with what is known of each."""
+        assert self.lookup is not None
         for batch in self.part.batches(rows):
-            found = self.index.find(_one(batch.column(self.on)), self.digest)
-            places = indices(found)
-            if (found < 0).any():
-                places = pc.if_else(pa.array(found >= 0), places, pa.scalar(None, pa.int64()))
-            labels = {name: _one(self.values[name]).take(places) for name in self.values.schema.names}
-            columns = [
-                labels[field.name] if field.name in labels else batch.column(field.name)
-                for field in self.schema
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            yield self.lookup.beside(batch, self.schema)
 
 
 def _kind(table: Table, on: str) -> str:

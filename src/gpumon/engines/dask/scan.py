@@ -13,7 +13,7 @@ import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as Cancelled
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import signature
 from queue import Empty, SimpleQueue
@@ -34,6 +34,7 @@ from gpumon.errors import EngineError, GpumonError, OptionError
 from gpumon.kernels import BACKENDS, select
 from gpumon.profiles import files
 from gpumon.tables.frames import open_table
+from gpumon.tables.joining import MOST_SENT, JoinedPart
 from gpumon.tables.table import in_threads
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from gpumon.engines.energy import Counters
     from gpumon.profiles.profile import Profile
+    from gpumon.tables.joining import Lookup
     from gpumon.tables.slices import Slicing
     from gpumon.tables.table import Each, Partition, Table
 
@@ -84,9 +86,10 @@ class Dask:
         token = uuid4().hex[:12]
         futures: list[Future] = []
         try:
-            futures = self.client.map(work, items, key=[f"read-{token}-{i}" for i in range(len(items))])
+            keys = [f"read-{token}-{i}" for i in range(len(items))]
+            futures = self.client.map(_whole, items, work=work, key=keys)
             for i, future in enumerate(futures):
-                yield _result(future)
+                yield _result(future).content
                 futures[i] = None  # the workers may forget it
         finally:
             self.client.cancel([future for future in futures if future is not None])
@@ -152,6 +155,17 @@ class Dask:
         return f"the scheduler {scheduler.address if scheduler is not None else ''}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a task gave: the items of a plain list are sent one by one, and what they share as often."""
+
+    content: Any
+
+
+def _whole(item: Any, work: Callable[[Any], Any]) -> Whole:
+    return Whole(work(item))
+
+
 @dataclass(frozen=True)
 class Task:
     """What is the same for all tasks of a run, but for the plan."""
@@ -164,10 +178,16 @@ class Task:
         """The counter of this process, made once."""
         return _counter(plan, self.slicing, self.backend)
 
-    def profile(self, number: int, partition: Partition, frame: Any, plan: bytes) -> Part:
-        """Count one partition: the task ``profile``. ``frame`` is the content of a Chunk, None of other partitions."""
+    def profile(
+        self, number: int, partition: Partition, frame: Any, labels: Lookup | None, plan: bytes
+    ) -> Part:
+        """Count one partition: the task ``profile``. ``frame`` is the content of a Chunk, ``labels`` are of a JoinedPart."""
         count = self.counter(plan)
-        if isinstance(partition, Chunk):
+        if isinstance(partition, JoinedPart):
+            part = partition.part
+            part = part.holding(frame) if isinstance(part, Chunk) else part
+            partition = replace(partition, part=part, lookup=labels)
+        elif isinstance(partition, Chunk):
             partition = partition.holding(frame, device=count.kernels.DEVICE)
         return counted(partition, number, count, skip=self.skip, who=get_worker().address)
 
@@ -181,9 +201,9 @@ def _counter(plan: bytes, slicing: Slicing, backend: str) -> Counter:
     return Counter(files.loads(plan), slicing, select(backend))
 
 
-def _same(plan: bytes) -> bytes:
-    """The plan as the result of a task: if the worker that holds it is lost, it is made again."""
-    return plan
+def _same(shared: Any) -> Any:
+    """What all tasks need (plan, labels) as the result of a task: if the worker that holds it is lost, it is made again."""
+    return shared
 
 
 class Run:
@@ -214,6 +234,7 @@ class Run:
         self.sums: dict[tuple[int, int], dict[int, Future]] = {}  # done, waiting for their neighbours
         self.told = 0  # rows that were reported
         self.plan: Any = None
+        self.lookup: Future | None = None  # the labels of JoinedParts
         self.threads = 0
         self.looked = -math.inf
 
@@ -222,6 +243,10 @@ class Run:
         if not self.numbers:
             return
         self.plan = self.client.submit(_same, plan, key=f"plan-{self.token}")
+        first = self.partitions[self.numbers[0]]
+        if isinstance(first, JoinedPart):
+            with dask.config.set({"distributed.admin.large-graph-warning-threshold": MOST_SENT}):
+                self.lookup = self.client.submit(_same, first.lookup, key=f"labels-{self.token}")
         groups = iter(range(self.widths[1] if len(self.widths) > 1 else 1))
         with _interruptible(self.events):
             self._work(groups)
@@ -259,23 +284,25 @@ class Run:
         numbers = [self.numbers[place] for place in places]
         partitions = [self.partitions[number] for number in numbers]
         keys = [f"profile-{self.token}-{number}" for number in numbers]
-        if isinstance(partitions[0], Chunk):
+        sent = [_without_content(part) for part in partitions]
+        frames = [_frame(part) for part in partitions]
+        if frames[0] is not None:
             # a task that depends on a task of the collection: where its partition is, or will be made
             futures = self.client.compute(
                 [
                     dask.delayed(self.task.profile, pure=False)(
-                        number, part.empty(), part.frame, self.plan, dask_key_name=key
+                        number, part, frame, self.lookup, self.plan, dask_key_name=key
                     )
-                    for number, part, key in zip(numbers, partitions, keys, strict=True)
-                    if isinstance(part, Chunk)
+                    for number, part, frame, key in zip(numbers, sent, frames, keys, strict=True)
                 ]
             )
         else:
             futures = self.client.map(
                 self.task.profile,
                 numbers,
-                partitions,
-                [None] * len(numbers),
+                sent,
+                frames,
+                labels=self.lookup,
                 plan=self.plan,
                 key=keys,
                 pure=False,
@@ -359,6 +386,19 @@ class Run:
             self.client.sync(
                 self.client.scheduler.unregister, address=address, stimulus_id=f"gpumon-hung-{time.time()}"
             )
+
+
+def _without_content(partition: Partition) -> Partition:
+    """A partition as it is sent: without the frame of a Chunk, without labels."""
+    if isinstance(partition, JoinedPart):
+        return replace(partition, part=_without_content(partition.part), lookup=None)
+    return partition.empty() if isinstance(partition, Chunk) else partition
+
+
+def _frame(partition: Partition) -> Any:
+    """What makes the frame of a Chunk; None for other partitions."""
+    part = partition.part if isinstance(partition, JoinedPart) else partition
+    return part.frame if isinstance(part, Chunk) else None
 
 
 @contextmanager
