@@ -25,10 +25,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# only tests of real processes, which have deadlines, are tried once more if they fail
 pytest: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not processes"
-	$(BIN)/python -m pytest -m processes tests/engines || $(BIN)/python -m pytest -m processes --last-failed --last-failed-no-failures none tests/engines
+	$(BIN)/python -m pytest
 
 # RuntimeWarning: the simulator computes with NumPy numbers, and hashes are meant to overflow
 cuda: $(CUDA_VENV)/.compiled

@@ -244,20 +244,29 @@ ASSUMED = {
 
 
 def held_against(found: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """What the model says of two workers here, beside what they took: 10,000,000 × 50 twice."""
+    """What the model says of two workers here, beside what they took: 10,000,000 × 50 twice.
+
+    The scheduler's shares are of the time that 100,000 files took, fused into partitions and with a task for each.
+    """
+    from gpumon.tables.parquet import PARTITION_FILES
+
     one, two = found["pair_dask_1"]["seconds"], found["pair_dask_2"]["seconds"]
     n = 2 * 10_000_000 / 1_048_576
-    part = found["merge_24"]
-    overhead = n * 8 / 7 * found["tasks"]["seconds"] / found["tasks"]["tasks"]
+    part, tiny = found["merge_24"], found["tiny_dask_2"]
+    per_task = found["tasks"]["seconds"] / found["tasks"]["tasks"]
+    overhead = n * 8 / 7 * per_task
     overhead += n * (part["pack"] + part["unpack"] + part["add"]) * 50 / 24
+    unfused = found["unfused_dask_2"]
     return {
         "predicted_2_workers": (one - overhead) / 2 + overhead,
         "measured_2_workers": two,
         "efficiency_2_workers": one / (2 * two),
         "dask_2_over_local_2": two / found["pair_local_2"]["seconds"],
         "weak_efficiency": found["weak_dask_1"]["seconds"] / found["weak_dask_2"]["seconds"],
-        "overhead_of_tiny": 1 - found["tiny_dask_2"]["task_seconds"] / (2 * found["tiny_dask_2"]["seconds"]),
-        "seconds_per_task": found["tasks"]["seconds"] / found["tasks"]["tasks"],
+        "seconds_per_task": per_task,
+        "scheduler_share_of_tiny": TINY / PARTITION_FILES * 8 / 7 * per_task / tiny["seconds"],
+        "scheduler_share_of_unfused": unfused["tasks"] * 8 / 7 * per_task / unfused["seconds"],
+        "counting_share_of_tiny": tiny["task_seconds"] / (2 * tiny["seconds"]),
     }
 
 

@@ -24,8 +24,6 @@ from gpumon.kernels import select
 from gpumon.tables import parquet
 from gpumon.tables.slices import Slicing
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def client():

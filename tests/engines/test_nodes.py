@@ -22,8 +22,6 @@ from distributed import Client
 import gpumon
 from gpumon.engines.part import Tree
 
-pytestmark = pytest.mark.processes
-
 SPAWNED = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 

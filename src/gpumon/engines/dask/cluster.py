@@ -40,8 +40,14 @@ def connected(engine: Any, workers: int | None) -> Iterator[Client | None]:
         with _started(workers) as cluster, Client(cluster, set_as_default=False) as client:
             yield client
     elif isinstance(engine, str | os.PathLike):
-        with _joined(os.fspath(engine)) as client:
+        client = _joined(os.fspath(engine))
+        try:
             yield client
+        finally:
+            try:
+                client.close()
+            except Exception:  # noqa: BLE001 (where the scheduler went away, whatever failed in looking for it comes out here)
+                client.status = "closed"  # or it closes again when it is forgotten, which takes 20 seconds
     else:
         raise OptionError(
             f"engine {engine!r} is none: use auto, local, dask, the address of a scheduler (tcp://host:8786), the "
