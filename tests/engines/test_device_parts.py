@@ -5,13 +5,18 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import gpumon
+from gpumon.engines import local
+from gpumon.engines.count import Counter
+from gpumon.kernels import Kernels, cpu
 from gpumon.tables import gpu
 from gpumon.tables.frames import open_table
+from gpumon.tables.slices import Slicing
 
 
 class Column:
@@ -93,3 +98,53 @@ def test_without_cudf_a_partition_stays_as_it_is(many, monkeypatch):
     monkeypatch.setattr(gpu, "find_spec", lambda name: None)
     (part,) = open_table(str(many)).partitions()
     assert gpu.decoded_there(part) is part
+
+
+def small_device(most: int) -> Any:
+    """The kernels of the CPU, as those of a device whose memory takes ``most`` rows; and how many it was asked to take."""
+    asked: list[int] = []
+
+    def numeric(columns, offsets, places, *, cells=False):
+        asked.append(int(offsets[-1]))
+        found = cpu.numeric(columns, offsets, places, cells=cells)  # what was added before is to be forgotten
+        if offsets[-1] > most:
+            raise MemoryError
+        return found
+
+    functions = {name: getattr(cpu, name) for name in vars(Kernels) if hasattr(cpu, name)}
+    return SimpleNamespace(**{**functions, "NAME": "cuda", "DEVICE": True, "numeric": numeric}), asked
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_batch_that_the_devices_memory_does_not_take_is_counted_in_halves(many, windows):
+    slicing = Slicing("when", "1d", ("word",)) if windows else Slicing(None, None, ())
+    plan = gpumon.profile(str(many), engine="local").empty()
+    table = pa.concat_tables(pq.read_table(path) for path in sorted(many.glob("*.parquet")))
+    rows = open_table(table)
+    kernels, asked = small_device(8_000)
+    found = local.run(rows, list(plan.columns), Counter(plan, slicing, kernels), threads=1)
+    assert found.error is None
+    assert asked[0] == 60_000
+    assert max(n for n in asked if n <= 8_000) == 7_500
+    expected = local.run(rows, list(plan.columns), Counter(plan, slicing, cpu), threads=1)
+    assert found.profile.states.keys() == expected.profile.states.keys()
+    for key, state in expected.profile.states.items():
+        for name in ("counts", "registers", "extremes", "missing", "rows", "hours", "n"):
+            if hasattr(state, name):
+                assert np.array_equal(getattr(state, name), getattr(found.profile.states[key], name)), key
+        if hasattr(state, "moments"):
+            assert np.allclose(state.moments, found.profile.states[key].moments, rtol=1e-12)
+
+
+def test_a_device_without_memory_for_a_few_rows_is_one_line(many):
+    plan = gpumon.profile(str(many), engine="local").empty()
+    kernels, asked = small_device(100)
+    found = local.run(
+        open_table(str(many)),
+        list(plan.columns),
+        Counter(plan, Slicing(None, None, ()), kernels),
+        threads=1,
+    )
+    assert isinstance(found.error, gpumon.GpumonError)
+    assert "the memory of the GPU does not take 7,500 rows of this table" in str(found.error)
+    assert asked == [60_000, 30_000, 15_000, 7_500]

@@ -22,6 +22,7 @@ from gpumon.engines.columns import (
     strings,
 )
 from gpumon.engines.labels import LabelCounter, LabelTally
+from gpumon.errors import BackendError
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counter"]
 
+FEWEST_ROWS = 4_096  # that the memory of a device must take
 LONGEST_NAME = 200  # characters of a value outside the vocabulary that its name keeps
 FLAGS = ("false", "true")
 HOUR = 3_600_000_000  # microseconds
@@ -63,13 +65,36 @@ class Counter:
     ) -> Profile:
         """The profile of some batches, counted one after the other; ``progress`` is called with the rows of each.
 
-        Columns of the plan that a batch lacks leave no state.
+        Columns of the plan that a batch lacks leave no state. Of a batch that the memory of a device does not take, halves
+        are counted, and halves of these; BackendError if it does not take a few thousand rows.
         """
+        if self.kernels.DEVICE:
+            total = self.like
+            for batch in batches:
+                total = total + self._on_device(batch)
+                progress(batch.num_rows)
+            return total
         tally = _Tally(self)
         for batch in batches:
             tally.add(batch)
             progress(batch.num_rows)
         return tally.profile()
+
+    def _on_device(self, batch: pa.RecordBatch) -> Profile:
+        """The profile of a batch; whoever runs out of memory half-way starts anew."""
+        tally = _Tally(self)
+        try:
+            tally.add(batch)
+            return tally.profile()
+        except MemoryError as error:
+            if batch.num_rows < 2 * FEWEST_ROWS:
+                raise BackendError(
+                    f"the memory of the GPU does not take {batch.num_rows:,} rows of this table: name fewer columns, stop "
+                    "what else uses it, or use backend='cpu'"
+                ) from error
+        del tally  # and with the error all that it held
+        half = batch.num_rows // 2
+        return self._on_device(batch.slice(0, half)) + self._on_device(batch.slice(half))
 
     def sliced(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Slice], NDArray[np.int64]]:
         """The batch with its rows grouped by slice, the slices, and where each begins and ends (slices + 1,)."""

@@ -29,6 +29,10 @@ GROUP = 8
 """Neighbours that are added together, at every level of the tree."""
 
 
+DEVICE_ROWS = 2**22
+"""Rows of a host's table that go to a device at a time: a launch takes any number, and each has its price."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What was done, by whom. Adds."""
@@ -95,16 +99,17 @@ def counted(
     ``progress`` is called with the rows and bytes of every batch, with less than 0 to take them back.
     """
     start = time.perf_counter()
+    how: tuple[int, ...] = ()
     if count.kernels.DEVICE:
-        partition = decoded_there(partition)
+        partition, how = decoded_there(partition), (DEVICE_ROWS,)
     unreadable: list[Unreadable] = []
     while True:
         done = _Done(progress)
         try:
             if each is None:
-                profile = count(done.watched(partition.batches()))
+                profile = count(done.watched(partition.batches(*how)))
             else:
-                profile = reduce(add, each(partial(done.one, count), partition.batches()), count.like)
+                profile = reduce(add, each(partial(done.one, count), partition.batches(*how)), count.like)
         except InputError:
             progress(-done.rows, -done.nbytes)
             bad = partition.unreadable()

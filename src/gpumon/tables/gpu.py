@@ -133,6 +133,11 @@ class DeviceBatch:
         """Some rows."""
         return replace(self, held=self.held.take(np.asarray(rows)))
 
+    def slice(self, start: int, rows: int | None = None) -> DeviceBatch:
+        """Neighbouring rows, without a copy; to the end if ``rows`` is None."""
+        stop = self.num_rows if rows is None else min(start + rows, self.num_rows)
+        return replace(self, held=self.held.slice(start, stop))
+
     def on_host(self) -> pa.RecordBatch:
         """The same rows in the memory of the host."""
         return pa.RecordBatch.from_arrays(
@@ -310,12 +315,13 @@ class CudfFrame:
         )
 
     def numbers(self, name: str) -> DeviceColumn | None:
-        """Integers and floats where they are; decimals become float64 on the device."""
+        """Integers and floats where they are.
+
+        Decimals are none: Arrow and cuDF need not round them to the same float64, and then not to the same cell.
+        """
         kind = self.schema.field(name).type
         series = self.frame[name]
-        if types.is_decimal(kind):
-            series = series.astype("float64")
-        elif not (types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind)):
+        if not (types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind)):
             return None
         column = series.to_pylibcudf()[0]
         dtype, first = np.dtype(str(series.dtype)), int(column.offset())
