@@ -145,7 +145,8 @@ class Kernels(Protocol):
         """Count numeric columns: the rows of slice s are added at ``places[s]`` of each column's ``into``.
 
         With ``cells``, returns the cell of every value of each column, (rows,): nulls are in that of NaN. They are
-        for ``rank_comoments`` of the same backend, and may be in the memory of its device.
+        for ``rank_comoments`` of the same backend, may be in the memory of its device, and hold until the next call
+        from the same thread.
         """
         ...
 

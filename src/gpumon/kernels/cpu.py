@@ -9,7 +9,9 @@ another.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +34,9 @@ BLOCK = 2048  # values: 16 kB of float64
 ROWS = 512  # of a block of columns for co-moments: of 50 columns 200 kB
 STAGED = 16_384  # rows of all columns that are brought together for them at a time
 
+KEPT = 64 * 2**20  # bytes of an array whose memory a thread keeps
+_HELD = local()
+
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 reordered = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
@@ -44,12 +49,25 @@ def numeric(
     cells: bool = False,
 ) -> list[NDArray[np.uint16]]:
     """Count numeric columns; see :class:`gpumon.kernels.Kernels`."""
-    found = []
-    for values, valid, guide, into in columns:
-        cell = np.empty(values.size if cells else 0, np.uint16)
+    found = _scratch("cells", (len(columns), int(offsets[-1]) if cells else 0), np.uint16)
+    for (values, valid, guide, into), cell in zip(columns, found, strict=True):
         _numeric(_floats(values), _mask(valid), offsets, places, *_numbers(guide), *into, cell)
-        found.append(cell)
-    return found if cells else []
+    return list(found) if cells else []
+
+
+def _scratch(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array whose memory this thread uses again the next time.
+
+    Where memory is given back at once, as on the workers of a cluster, new pages cost as much as half of counting.
+    """
+    size = math.prod(shape)
+    if size * np.dtype(dtype).itemsize > KEPT:
+        return np.empty(shape, dtype)
+    held = getattr(_HELD, name, None)
+    if held is None or held.dtype != dtype or held.size < size:
+        held = np.empty(size, dtype)
+        setattr(_HELD, name, held)
+    return held[:size].reshape(shape)
 
 
 def _floats(values: NDArray[Any]) -> NDArray[Any]:
@@ -114,7 +132,8 @@ def comoments(
     """Co-moments of standardised columns; see :class:`gpumon.kernels.Kernels`."""
     k, rows = len(columns), int(offsets[-1])
     float32 = all(values.dtype == np.float32 for values, _ in columns)
-    staged = np.empty((k, min(STAGED, rows)), np.float32 if float32 else np.float64)
+    staged = _scratch("staged", (k, min(STAGED, rows)), np.float32 if float32 else np.float64)
+    blocks = _scratch("blocks", (2, k, ROWS), np.float64)
     sums = _no_sums(k, offsets.size - 1)
     for start in range(0, rows, STAGED):
         stop = min(start + STAGED, rows)
@@ -123,7 +142,7 @@ def comoments(
             row[:] = values[start:stop]
             if valid is not None:
                 row[~valid[start:stop]] = np.nan
-        _comoments_of_values(part, start, centre, 1.0 / scale, offsets, *sums)
+        _comoments_of_values(part, start, centre, 1.0 / scale, offsets, blocks, *sums)
     return _whole(sums)
 
 
@@ -132,14 +151,15 @@ def rank_comoments(
 ) -> Comoments:
     """Co-moments of ranks; see :class:`gpumon.kernels.Kernels`."""
     k, rows = len(cells), int(offsets[-1])
-    staged = np.empty((k, min(STAGED, rows)), np.uint16)
+    staged = _scratch("staged_cells", (k, min(STAGED, rows)), np.uint16)
+    blocks = _scratch("blocks", (2, k, ROWS), np.float64)
     sums = _no_sums(k, offsets.size - 1)
     for start in range(0, rows, STAGED):
         stop = min(start + STAGED, rows)
         part = staged[:, : stop - start]
         for row, cell in zip(part, cells, strict=True):
             row[:] = cell[start:stop]
-        _comoments_of_cells(part, start, tables, offsets, *sums)
+        _comoments_of_cells(part, start, tables, offsets, blocks, *sums)
     return _whole(sums)
 
 
@@ -498,10 +518,10 @@ def _dot_squares(left, right):
 
 
 @compiled
-def _comoments_of_values(values, row, centre, factor, offsets, n, s, q, g):
+def _comoments_of_values(values, row, centre, factor, offsets, blocks, n, s, q, g):
     """Add ``values`` (k, rows), the rows from number ``row`` on, to the sums of their slices."""
     k = values.shape[0]
-    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
+    x, there = blocks[0], blocks[1]
     for part, start, stop in _blocks(row, row + values.shape[1], offsets):
         for i in range(k):
             for r in range(stop - start):
@@ -511,10 +531,10 @@ def _comoments_of_values(values, row, centre, factor, offsets, n, s, q, g):
 
 
 @compiled
-def _comoments_of_cells(cells, row, tables, offsets, n, s, q, g):
+def _comoments_of_cells(cells, row, tables, offsets, blocks, n, s, q, g):
     """As above, each value being the entry of its column's table at its cell."""
     k = cells.shape[0]
-    x, there = np.empty((k, ROWS)), np.empty((k, ROWS))
+    x, there = blocks[0], blocks[1]
     for part, start, stop in _blocks(row, row + cells.shape[1], offsets):
         for i in range(k):
             table = tables[i]
