@@ -122,12 +122,16 @@ def test_any_counts_give_a_change_within_the_series_or_none(counts):
     mean = wrong / np.maximum(rows, 1)
     found = batches.change(mean, rows, rows * mean * (1 - mean))
     if np.count_nonzero(rows) < 2:
-        assert found == batches.NOTHING or np.isnan(found.value)
-        assert found.at == -1
+        assert found is batches.NOTHING
     else:
         assert 1 <= found.first <= found.last < rows.size
         assert 0 < found.p <= 1
         assert found.lower <= found.value <= found.upper
+
+
+def test_fewer_than_two_means_have_no_change():
+    for mean in ([], [1.0], [1.0, np.nan]):
+        assert batches.change_of_means(np.array(mean), np.ones(len(mean))) is batches.NOTHING
 
 
 def test_no_change_is_rarely_beyond_its_bound():

@@ -65,10 +65,9 @@ def test_the_limits_are_those_that_simulated_charts_cross_once_in_so_many_window
 
 
 def test_a_rise_begins_after_the_last_window_without_one():
-    chart = over_time.cusum_up(np.array([2.0, -3.0, 0.1, 3.0, 3.0, 3.0]))
-    assert over_time.since(chart, 4.0) == (4, 3)
-    assert over_time.since(chart, 100.0) == (-1, -1)
-    assert over_time.since(np.array([5.0]), 4.0) == (0, 0)
+    chart = over_time.cusum_up(np.array([2.0, -3.0, 0.1, 3.0, 3.0, 3.0, -1.0]))
+    assert over_time.rise(chart) == (5, 3)
+    assert over_time.rise(np.array([5.0])) == (0, 0)
 
 
 @examples

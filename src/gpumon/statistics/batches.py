@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.statistics import Counts, Floats
-    from gpumon.statistics.changepoints import Detections
+    from gpumon.statistics.changepoints import ChangePoint, Detections
 
-__all__ = ["RUN", "Shift", "adwin", "change", "change_critical", "ddm", "moment", "page_hinkley"]
+__all__ = [
+    "RUN",
+    "Shift",
+    "adwin",
+    "change",
+    "change_critical",
+    "change_of_means",
+    "ddm",
+    "moment",
+    "page_hinkley",
+]
 
 RUN = 1_000
 """Batches in which Page and Hinkley's test has one false alarm."""
@@ -57,11 +67,14 @@ NOTHING = Shift(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, -
 def adwin(mean: Floats, rows: Counts, squares: Floats) -> Detections:
     """Adaptive windowing on batches, with chance 0.002 of a false cut: ``changepoints.adwin``.
 
-    Source: Bifet & Gavaldà (2007), SIAM Int. Conf. on Data Mining.
+    Its bound is for values between 0 and 1: losses other than errors are taken in their standard deviations. Source: Bifet & Gavaldà (2007), SIAM Int. Conf. on Data Mining.
 
     >>> adwin(np.repeat([0.1, 0.3], 10), np.full(20, 100), np.repeat([9.0, 21.0], 10)).since
     array([10])
     """
+    sigma = float(np.sqrt(np.sum(squares) / np.sum(rows)))
+    if sigma > 0 and not _are_errors(mean, rows, squares):
+        mean, squares = mean / sigma, squares / sigma**2
     return changepoints.adwin(mean, rows=rows, within=squares)
 
 
@@ -104,56 +117,65 @@ def change(mean: Floats, rows: Counts, squares: Floats, between: float = 0.0, le
     """The likeliest change of the mean loss, with its size and its place.
 
     Of errors, which are 0 or 1, ``changepoints.binomial_change_point``; of other losses, or with ``between``, the
-    variance that batches have beyond that of their rows, ``changepoints.normal_change_point``. Both (batches,); a batch
-    without rows tells nothing.
+    variance that batches have beyond that of their rows, ``change_of_means``. All (batches,); a batch without rows
+    tells nothing.
 
     >>> found = change(np.repeat([0.1, 0.3], 10), np.full(20, 100), np.repeat([9.0, 21.0], 10))
     >>> round(found.value, 2), found.at, found.p
     (0.2, 10, 0.001)
     """
     mean, rows, squares = (np.asarray(x, np.float64) for x in (mean, rows, squares))
-    told = rows > 0
-    wrong = np.where(told, rows * mean, 0.0)
-    errors = (
-        between == 0
-        and np.allclose(np.rint(rows), rows)
-        and np.allclose(np.rint(wrong), wrong, atol=1e-6)
-        and np.allclose(squares[told], (rows * mean * (1 - mean))[told])
-        and rows.sum() < MOST_DEALT
-    )
-    variance = np.where(rows > 1, squares / np.where(rows > 1, rows * (rows - 1), 1.0) + between, np.nan)
-    if errors:
-        found = changepoints.binomial_change_point(
-            np.rint(wrong).astype(np.int64), np.rint(rows).astype(np.int64), level
-        )
-    else:
-        found = changepoints.normal_change_point(np.where(told, mean, np.nan), variance, level)
+    counts = between == 0 and rows.sum() < MOST_DEALT and _are_errors(mean, rows, squares)
+    if not counts:
+        spare = np.where(rows > 1, rows * (rows - 1), 1.0)
+        return change_of_means(mean, np.where(rows > 1, squares / spare + between, np.nan), level)
+    k, n = (np.rint(x).astype(np.int64) for x in (rows * np.where(rows > 0, mean, 0.0), rows))
+    found = changepoints.binomial_change_point(k, n, level)
     at = int(found.at)
-    if at < 0:
+    parts = (
+        [(k[part].sum() / n[part].sum(), n[part].sum()) for part in (slice(at), slice(at, None))]
+        if at > 0
+        else []
+    )
+    return _shift(found, sum(share * (1 - share) / size for share, size in parts), level)
+
+
+def change_of_means(mean: Floats, variance: Floats, level: float = 0.95) -> Shift:
+    """The likeliest change of a series of means (batches,) whose squared standard errors are known.
+
+    ``changepoints.normal_change_point``, with the size of the change. NaN tells nothing.
+
+    >>> found = change_of_means(np.array([5.0, 5.2, 4.9, 7.1, 7.0]), np.full(5, 0.04))
+    >>> round(found.value, 2), found.at
+    (2.02, 3)
+    """
+    told = np.isfinite(mean) & (variance > 0)
+    if np.count_nonzero(told) < 2:
         return NOTHING
-    weight = np.where(told, rows, 0.0) if errors else np.where(variance > 0, 1 / variance, 0.0)
-    sides = []
-    for part in (slice(None, at), slice(at, None)):
-        if errors:
-            share = wrong[part].sum() / weight[part].sum()
-            sides.append(share * (1 - share) / weight[part].sum())
-        else:
-            sides.append(1 / weight[part].sum())
-    error = float(np.sqrt(sum(sides)))
-    value = float(found.after - found.before)
+    found = changepoints.normal_change_point(mean, variance, level)
+    weight = np.where(told, 1 / np.where(told, variance, 1.0), 0.0)
+    at = int(found.at)
+    sides = (weight[:at].sum(), weight[at:].sum()) if at > 0 else ()
+    return _shift(found, sum(1 / side for side in sides), level)
+
+
+def _are_errors(mean: Floats, rows: Floats, squares: Floats) -> bool:
+    """Whether batches are of losses that are 0 or 1, one a row."""
+    wrong = np.where(rows > 0, rows * np.where(rows > 0, mean, 0.0), 0.0)
+    whole = np.allclose(np.rint(rows), rows) and np.allclose(np.rint(wrong), wrong, atol=1e-6)
+    return bool(whole and np.allclose(squares, wrong - wrong * np.where(rows > 0, mean, 0.0), atol=1e-6))
+
+
+def _shift(found: ChangePoint, variance: float, level: float) -> Shift:
+    """A change point with its size."""
+    if int(found.at) < 0:
+        return NOTHING
+    value, error = float(found.after - found.before), float(np.sqrt(variance))
     reach = float(special.ndtri((1 + level) / 2)) * error
     return Shift(
-        value,
-        value - reach,
-        value + reach,
-        error,
-        float(found.p),
-        float(found.before),
-        float(found.after),
-        at,
-        int(found.lower),
-        int(found.upper),
-    )
+        value, value - reach, value + reach, error, float(found.p), float(found.before), float(found.after),
+        int(found.at), int(found.lower), int(found.upper),
+    )  # fmt: skip
 
 
 def change_critical(level: float, error: float, batches: int) -> float:

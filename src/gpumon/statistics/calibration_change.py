@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorChange", "calibration_error_change"]
 
-DRAWS = 1_000
+DRAWS = 400
 FEWEST_DRAWS = 200
 MOST_NUMBERS = 20_000_000
 """Random numbers for all slices together: 200 MB at a time are not needed to know a p-value."""

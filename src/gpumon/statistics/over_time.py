@@ -28,7 +28,7 @@ __all__ = [
     "excess_ewma",
     "one_sided_cusum_limit",
     "one_sided_ewma_limit",
-    "since",
+    "rise",
     "trend",
 ]
 
@@ -131,20 +131,17 @@ def one_sided_ewma_limit(arl: float) -> float:
     return changepoints.ewma_limit(arl / 2, WEIGHT)
 
 
-def since(chart: Floats, limit: float) -> tuple[int, int]:
-    """The first window (windows,) at which a chart is above its limit, and the first of the rise that led there.
+def rise(chart: Floats) -> tuple[int, int]:
+    """Where a chart (windows,) is highest, and the first window of the rise that led there.
 
-    The rise begins after the last window before it at which the chart was 0 or less. (−1, −1) if it never is above.
+    The rise begins after the last window before it at which the chart was 0 or less.
 
-    >>> since(np.array([0.0, 1.0, 0.0, 2.0, 5.0, 1.0]), 4.0)
+    >>> rise(np.array([0.0, 1.0, 0.0, 2.0, 5.0, 1.0]))
     (4, 3)
     """
-    above = np.flatnonzero(chart > limit)
-    if above.size == 0:
-        return -1, -1
-    first = int(above[0])
-    rest = np.flatnonzero(chart[:first] <= 0)
-    return first, int(rest[-1]) + 1 if rest.size else 0
+    peak = int(np.argmax(chart))
+    rest = np.flatnonzero(chart[:peak] <= 0)
+    return peak, int(rest[-1]) + 1 if rest.size else 0
 
 
 def excess_ewma(
