@@ -225,10 +225,12 @@ def test_evaluate_joins_late_labels_and_judges(run, loans, tmp_path):
         "evaluate", loans / "current.parquet", "--labels", loans / "labels.parquet", "--on", "id",
         "--reference", loans / "reference.parquet", "--target", "repaid", "--score", "y_pred_proba",
         "--prediction", "y_pred", "--timestamp", "timestamp", "--every", "3mo", "--by", "loan_length",
-        "--json", tmp_path / "report.json", "--html", tmp_path / "report.html",
+        "--columns", "car_value", "--json", tmp_path / "report.json", "--html", tmp_path / "report.html",
     )  # fmt: skip
     assert (code, err) == (2, "")
     assert "measures of the model changed for the worse" in out
+    assert "car_value" in out
+    assert "over time" in out
     assert "auc" in out
     document = json.loads((tmp_path / "report.json").read_text("utf-8"))
     rows = [dict(zip(document["fields"], row, strict=True)) for row in document["results"]]

@@ -207,6 +207,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option(
     "--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"
 )
+@click.option("--columns", callback=_names, metavar="A,B", help="Further columns to count, such as inputs")
 @click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
 @click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
 @click.option(

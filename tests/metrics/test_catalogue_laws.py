@@ -64,6 +64,23 @@ def evaluated() -> list[gpumon.Report]:
     ]
 
 
+@pytest.fixture(scope="module")
+def windowed() -> list[gpumon.Report]:
+    """Predictions of two classes and of quantities over six days, and some whose labels have not come."""
+    day = {"t": np.datetime64("2025-03-01") + np.arange(1200) % 6}
+    halves = {"y": rng.random(1200) < 0.4, "p": rng.random(1200)} | day
+    y = rng.normal(10, 3, 1200)
+    amounts = {"y": y, "p": y + rng.normal(size=1200)} | day
+    unlabelled = {"y": np.full(1200, np.nan), "p": halves["p"]} | day
+    time = {"timestamp": "t", "every": "1d"}
+    labelled = halves | {"y": halves["y"].astype(float)}
+    return [
+        gpumon.evaluate(halves, repeated(halves, 2), target="y", score="p", **time),
+        gpumon.evaluate(amounts, repeated(amounts, 2), target="y", prediction="p", **time),
+        gpumon.evaluate(unlabelled, labelled, target="y", score="p", **time),
+    ]
+
+
 @pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: f"{metric.id}-{metric.name}")
 def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
     assert re.fullmatch(r"(DD|PS|OP|DI|MD|MC|PD|SEC|XC)-\d\d", metric.id)
@@ -92,8 +109,8 @@ def test_equal_shares_are_judged_ok(same_shares):
 @pytest.mark.parametrize(
     "metric", CATALOGUE, ids=lambda metric: f"{metric.id}-{metric.name}-{metric.method[:8]}"
 )
-def test_a_metric_is_computed_for_some_column(same_shares, evaluated, metric):
-    reports = [same_shares, *evaluated]
+def test_a_metric_is_computed_for_some_column(same_shares, evaluated, windowed, metric):
+    reports = [same_shares, *evaluated, *windowed]
     rows = [
         row for report in reports for row in report.results.where(metric=metric.name) if row.id in metric.ids
     ]
@@ -111,6 +128,16 @@ def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, 
             assert grows * row.reference == pytest.approx(row.value, rel=0.01, abs=1e-9, nan_ok=True)
             if row.ci_lower == row.ci_lower:
                 assert row.ci_lower <= row.value <= row.ci_upper
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in CATALOGUE if m.over_time or m.limit], ids=lambda metric: metric.name
+)
+def test_windows_that_are_alike_are_no_change_over_time(windowed, metric):
+    rows = [row for report in windowed for row in report.results.where(metric=metric.name)]
+    assert {row.status for row in rows} <= {"ok", "no_data"}
+    assert all(row.status == "no_data" for row in rows if row.value != row.value)
+    assert all(row.window is None for row in rows)
 
 
 def test_every_id_of_the_catalogue_can_be_asked_for():

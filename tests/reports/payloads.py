@@ -70,6 +70,29 @@ def payload(
         ],
         "notes": ["column payload was skipped: nested type list<item: int64>" + evil],
         "columns": parts,
+        "over_time": {
+            "early": [
+                {
+                    "name": "score" + evil,
+                    "value": 0.03,
+                    "threshold": 0.04,
+                    "status": "warn",
+                    "reason": "strays" + evil,
+                }
+            ],
+            "rolled": [
+                {
+                    "name": "psi",
+                    "columns": columns,
+                    "largest": names[0] if names else evil,
+                    "max": 0.3,
+                    "mean": 0.1,
+                    "warn": 0.5,
+                    "alert": 0.25,
+                    "significant": 0.75,
+                }
+            ],
+        },
         "metric": "jensen_shannon",
         "windows": _windows(rng, names, scores, [f"2013-06-{d + 1:02d}" for d in range(windows)])
         if windows

@@ -52,6 +52,20 @@ def test_immature_windows_are_pale_and_estimates_are_dashed():
     assert any(p.get("stroke-dasharray") == "5 4" for p in figure.findall(f"{TAG}path"))
 
 
+def test_a_change_is_a_line_within_a_band_that_tells_its_dates():
+    labels = ["mon", "tue", "wed", HOSTILE]
+    figure = drawn(
+        course_svg("accuracy", labels, [Course("realised", [0.9, 0.9, 0.8, 0.8])], change=(2, 1, 3))
+    )
+    (band,) = [rect for rect in figure.iter(f"{TAG}rect") if len(rect) and rect[0].text.startswith("changed")]
+    assert band[0].text.startswith("changed from wed on, 95 %: tue to <script>")
+    (rule,) = [p for p in figure.findall(f"{TAG}path") if p.get("stroke-dasharray") == "3 2"]
+    x = float(rule.get("d")[1:].split()[0])
+    between = [float(dot.get("cx")) for dot in dots(figure)][1:3]
+    assert x == pytest.approx(sum(between) / 2, abs=0.1)
+    assert float(band.get("x")) < x < float(band.get("x")) + float(band.get("width"))
+
+
 def test_curves_go_through_their_points():
     curve = Curve("current", [0.0, 0.5, 1.0], [0.0, 0.8, 1.0], weights=[0.1, 1.0, 0.2])
     figure = drawn(

@@ -40,6 +40,7 @@ def evaluate(
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     metrics: Iterable[str | Metric] | None = None,
     exact: bool = False,
     backend: str = "auto",
@@ -71,6 +72,8 @@ def evaluate(
         from which score on a row counts as predicted positive, where no column of predictions is given
     weight
         a column of weights
+    columns
+        further columns to count, such as the inputs of the model: none by default
     maturity
         the share of a window's rows that must have a label before it is judged, 0.8 by default
 
@@ -94,7 +97,9 @@ def evaluate(
     start = time.perf_counter()
     wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
     if reference is None:  # an estimate needs labels of other rows, a change something to have changed from
-        wanted = tuple(metric for metric in wanted if not (metric.labelled and metric.of_reference))
+        wanted = tuple(
+            metric for metric in wanted if not ((metric.labelled or metric.over_time) and metric.of_reference)
+        )
     limits = Thresholds.of(thresholds, budget, wanted)
     if (labels is None) != (on is None):
         raise OptionError("labels and on go together: a table of labels, and the column that joins it")
@@ -110,10 +115,12 @@ def evaluate(
         first = predictions if reference is None else reference
         roles, by_class = _label_roles(first, target, score, prediction, weight)
         labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
-        columns = [name for named in roles.values() for name in named] or None
+        counted = [name for named in roles.values() for name in named] or None
+        if columns is not None and counted is not None:
+            counted = list(dict.fromkeys([*counted, *names_of("columns", columns)]))
         what = "predictions" if reference is None else "reference"
         options: dict[str, Any] = {
-            "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
+            "columns": counted, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
         }  # fmt: skip
         before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
@@ -124,11 +131,12 @@ def evaluate(
             else counted_profile(predictions, "predictions", like=before, **options)
         )
     done = time.perf_counter()
-    before, now = before.with_totals(), now.with_totals()
+    before = before.with_totals()
+    now = before if reference is None else now.with_totals()
     level = limits.level(wanted) if reference is not None else None
     measured = measure(before, now, wanted, level=level, maturity=mature)
     if reference is None:
-        measured = measured.described()
+        measured = measured.described(wanted)
     results = judge(measured, wanted, limits, before, now)
     facts = {
         "Reference": "none: values are told and not judged" if reference is None else described(before),

@@ -9,8 +9,10 @@ from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
 from gpumon.metrics.metric import FAMILIES, Metric
 from gpumon.metrics.model_drift import MODEL_DRIFT
+from gpumon.metrics.over_time import OVER_TIME_METRICS
 from gpumon.metrics.performance import PERFORMANCE
 from gpumon.metrics.prediction_drift import PREDICTION_DRIFT
+from gpumon.metrics.rollups import ROLLUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +25,8 @@ CATALOGUE: tuple[Metric, ...] = (
     *DATA_INTEGRITY,
     *MODEL_DRIFT,
     *PREDICTION_DRIFT,
+    *ROLLUPS,
+    *OVER_TIME_METRICS,
 )
 """Every metric, in the order of the specification."""
 
@@ -55,4 +59,6 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
             hint = f"did you mean {near[0]!r}?" if near else "gpumon metrics lists them"
             raise OptionError(f"there is no metric {wanted!r}: {hint}")
         found += [metric for metric in matches if metric not in found]
+    # what is read off other results needs them
+    found += [of for of in dict.fromkeys(m.of for m in found if m.read_off_results) if of and of not in found]
     return tuple(found)

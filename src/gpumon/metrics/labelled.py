@@ -23,6 +23,7 @@ of scores
 ``threshold``          from which score on a row is predicted positive; shared
 ``threshold_cell``     the first cell that is predicted positive; shared
 ``tables``             rows by stratum of the score (20 of about equal mass), side and label (slices, 20, 2, 2)
+``both_bins``          of both sides: labelled rows, positives, Σ score by 15 bins of about equal mass (slices, 3, 15)
 of classes
 ``known_confusion``    the *reference*'s confusion
 of scores, and of quantities
@@ -54,6 +55,7 @@ from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
 from gpumon.statistics import calibration, estimation, ranking, regression
+from gpumon.statistics.calibration_change import ErrorChange
 from gpumon.statistics.ecdf import Bounds
 from gpumon.statistics.estimation import Estimate
 from gpumon.statistics.intervals import Interval
@@ -87,6 +89,7 @@ PROBABILITY = frozenset(
         "gap",
         "width_scores",
         "mass_scores",
+        "both_bins",
         "slope",
         "intercept",
     }
@@ -131,6 +134,15 @@ class LabelReadings:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.asarray(labelled / rows)
         return np.full(len(self.slices), np.nan)
+
+    @property
+    def unlabelled(self) -> dict[Slice, float]:
+        """The share of labelled rows of each slice that has rows, but no label, or of a window too few."""
+        return {
+            at: float(share)
+            for (_, at), share in zip(self.slices, self.coverage, strict=True)
+            if share == 0 or (at[0] is not None and share < self.maturity)
+        }
 
     def rows(self, metric: Metric, level: float | None) -> list[dict[str, Any]]:
         """The rows of a metric: of the model as a whole, and of classes where it has such."""
@@ -274,7 +286,7 @@ def _change(
         part for name in metric.reads for part in TOGETHER[sides[0].kind][name](sides[0], sides[1], place)
     ]
     found = metric.formula(*arguments)
-    assert isinstance(found, Interval)
+    assert isinstance(found, Interval | ErrorChange)
     rows = _rows(metric, sides[1])
     nothing = np.full(found.value.shape, np.nan)
     part = {
@@ -296,9 +308,12 @@ def _change(
         part["effect"] = found.value if metric.better == "lower" else np.abs(found.value)
         if level is not None:
             error = (found.upper - found.lower) / (2 * TWO_SIDED)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                part["p_value"] = 2 * special.ndtr(-np.abs(found.value) / error)
-            part["noise"] = -special.ndtri(level / 2) * error
+            if isinstance(found, ErrorChange):
+                part["p_value"], part["noise"] = found.p, found.critical(level)
+            else:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    part["p_value"] = 2 * special.ndtr(-np.abs(found.value) / error)
+                part["noise"] = -special.ndtri(level / 2) * error
     return (part,)
 
 
@@ -659,6 +674,15 @@ def _score_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[
     return found[0][place], found[1]
 
 
+def _calibration_bins(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Labelled rows, positives, Σ score by 15 bins of about equal mass in the reference."""
+    groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), BINS)
+    found = []
+    for side, at in ((before, groups), (now, groups[place])):
+        found.append(np.stack([calibration.merged(x, at, BINS) for x in _fine(side)], axis=-2))
+    return found[0][place], found[1]
+
+
 def _residual_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any, Any]:
     """Moments of |e| by cell of the prediction."""
     found = []
@@ -670,7 +694,7 @@ def _residual_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tup
 
 TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     Confusion: {},
-    Scores: {"tables": _strata, "losses": _score_losses},
+    Scores: {"tables": _strata, "losses": _score_losses, "both_bins": _calibration_bins},
     Residuals: {"losses": _residual_losses},
 }
 

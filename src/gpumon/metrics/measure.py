@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpumon.metrics.course_rows import course_rows
+from gpumon.metrics.courses import Courses
+from gpumon.metrics.early_warning import warning_rows
 from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
@@ -47,16 +50,22 @@ class Measured:
     reference's; NaN for a metric that is not judged. ``noise`` is in the same unit.
     """
 
-    def __init__(self, results: Results, effect: Floats, noise: Floats) -> None:
+    def __init__(
+        self, results: Results, effect: Floats, noise: Floats, unlabelled: dict[Slice, float] | None = None
+    ) -> None:
         self.results = results
         self.effect = effect
         self.noise = noise
+        self.unlabelled = {} if unlabelled is None else unlabelled
+        """The share of labelled rows of each slice of predictions that has none, or is immature."""
 
-    def described(self) -> Measured:
-        """The values alone: no reference, nothing to judge."""
+    def described(self, metrics: Sequence[Metric] = ()) -> Measured:
+        """The values alone: no reference, nothing to judge. Changes within the table keep their p-values."""
+        within = [metric.name for metric in metrics if metric.over_time and not metric.of_reference]
+        others = ~np.isin(self.results["metric"], within)
         for name in ("reference", "p_value"):
-            self.results[name][:] = np.nan
-        return Measured(self.results, np.full_like(self.effect, np.nan), self.noise)
+            self.results[name][others] = np.nan
+        return Measured(self.results, np.full_like(self.effect, np.nan), self.noise, self.unlabelled)
 
 
 @np.errstate(
@@ -96,6 +105,7 @@ def measure(
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
+    courses = Courses(reference, current, predicted)
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -103,6 +113,15 @@ def measure(
             ]
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
+        elif metric.over_time:
+            try:
+                found = course_rows(courses, metric, level)
+            except Exception as error:  # noqa: BLE001 (as above)
+                found = _failed(metric, [], courses.totals, error)
+            parts += [((order[metric], -1), part) for part in found]
+        elif "distances_of_windows" in metric.reads:
+            found = warning_rows(metric, reference, current, courses.totals, level)
+            parts += [((order[metric], position[part["column"]]), part) for part in found]
         elif metric.labelled:
             try:
                 found = predicted.rows(metric, level)
@@ -120,7 +139,7 @@ def measure(
     }
     silent = results["status"] == ""
     results["status"][silent] = np.where(np.isnan(results["value"][silent]), "no_data", "ok")
-    return Measured(results, extra["effect"], extra["noise"])
+    return Measured(results, extra["effect"], extra["noise"], predicted.unlabelled)
 
 
 def _serves(metric: Metric, unit: Unit, readings: Readings) -> bool:

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["BOUNDED", "CERTIFIED", "FAMILIES", "LABELLED", "OF_REFERENCE", "Metric", "family_of"]
+__all__ = [
+    "AGAINST_REFERENCE",
+    "BOUNDED",
+    "CERTIFIED",
+    "FAMILIES",
+    "LABELLED",
+    "OF_COLUMNS",
+    "OF_REFERENCE",
+    "OVER_TIME",
+    "Metric",
+    "family_of",
+]
 
 CERTIFIED = "up to 1,024 reference edges, certified"
 """The part of ``method`` that becomes "exact, sorted" where every value was kept."""
@@ -33,7 +44,7 @@ FAMILIES = {
 
 LABELLED = frozenset(
     {
-        "confidence", "all_bins", "bin_edges", "threshold",
+        "confidence", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
         "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
@@ -49,6 +60,23 @@ LABELLED = frozenset(
 
 OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 """The readings that are the reference's also where the current side is measured."""
+
+
+OVER_TIME = frozenset(
+    {
+        "course", "deviations", "means", "means_change", "verdicts_of_windows",
+        "stream", "errors", "errors_change", "residuals", "residuals_change", "starts",
+    }
+)  # fmt: skip
+"""Readings of a measure window by window: see :mod:`gpumon.metrics.courses`."""
+
+
+OF_COLUMNS = frozenset({"columns", "columns_warned", "columns_alerted", "columns_significant"})
+"""Readings of all columns together: see :mod:`gpumon.verdicts.rollups`."""
+
+
+AGAINST_REFERENCE = frozenset({"deviations", "means", "means_change", "verdicts_of_windows", "evidence"})
+"""Readings over time, and of what there is to suspect without labels, that need a reference."""
 
 
 def family_of(id_: str) -> str:
@@ -99,6 +127,10 @@ class Metric:
     """ "higher" or "lower" where one is better: then only a change for the worse is an effect."""
     relative: bool = False
     """Whether the effect is the change as a share of the reference's value."""
+    of: Metric | None = field(default=None, repr=False)
+    """The metric whose values it follows over time, or rolls up over columns."""
+    limit: Callable[[float], float] | None = field(default=None, repr=False)
+    """What a control chart exceeds once in so many windows when nothing has changed."""
     by_class: bool = False
     """Whether the formula gives a value for each class: of two classes that of the positive one is meant."""
     known_as: tuple[tuple[str, str], ...] = ()
@@ -129,9 +161,24 @@ class Metric:
         return not LABELLED.isdisjoint(self.reads)
 
     @property
+    def over_time(self) -> bool:
+        """Whether it reads a measure of the model window by window, and has one row for all windows."""
+        return not OVER_TIME.isdisjoint(self.reads)
+
+    @property
+    def read_off_results(self) -> bool:
+        """Whether it is read off the results, and the verdicts, of the metric that it is ``of``."""
+        return not (OF_COLUMNS | {"verdicts_of_windows"}).isdisjoint(self.reads)
+
+    @property
+    def of_model(self) -> bool:
+        """Whether it is about the model, and not about columns."""
+        return self.labelled or self.over_time or "evidence" in self.reads
+
+    @property
     def of_reference(self) -> bool:
         """Whether it needs a reference: to compare with, or for what it knows of labels."""
-        return self.compares or not OF_REFERENCE.isdisjoint(self.reads)
+        return self.compares or not (OF_REFERENCE | AGAINST_REFERENCE).isdisjoint(self.reads)
 
     @property
     def judged(self) -> bool:

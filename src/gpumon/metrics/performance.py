@@ -219,6 +219,7 @@ PERFORMANCE = (
         intervals.normal,
         reads=("slope", "slope_variance"),
         compares=False,
+        known_as=(("score", "PD-04"),),
         method="logistic recalibration",
         about="Slope of the logistic regression of the label on logit(score) [any]; 1 for a calibrated score, less for one "
         "that is too sure (Cox 1958, Biometrika 45).",

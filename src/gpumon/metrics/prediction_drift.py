@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from gpumon.metrics.metric import Metric
-from gpumon.statistics import classification, decision, intervals, modes, summaries
+from gpumon.statistics import calibration_change, classification, decision, intervals, modes, summaries
 
 __all__ = ["PREDICTION_DRIFT"]
 
@@ -69,6 +69,16 @@ PREDICTION_DRIFT = (
         known_as=(("score", "MD-11"),),
         method="Student's interval of a mean",
         about="Mean of the probability of the likelier of two classes, max(p, 1 − p) [½ to 1]; no labels are needed.",
+        warn=0.01,
+        alert=0.02,
+    ),
+    Metric(
+        "PD-04",
+        "calibration_error_change",
+        calibration_change.calibration_error_change,
+        reads=("both_bins",),
+        method="ECE, 15 bins of about equal mass; bootstrap of no change",
+        better="lower",
         warn=0.01,
         alert=0.02,
     ),

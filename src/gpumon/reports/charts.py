@@ -76,15 +76,19 @@ def course_svg(
     level: float = math.nan,
     limits: Sequence[float] = (),
     mature: Sequence[float] | None = None,
+    change: tuple[int, int, int] | None = None,
 ) -> str:
     """A metric window by window, with its interval as a band and the reference's ``level`` as a line.
 
-    ``limits`` are thresholds; ``mature`` is the share of each window's rows whose labels have come: what is not
+    ``limits`` are thresholds; ``change`` is the number of the first window after a change, and those of the first and the
+    last window of its interval; ``mature`` is the share of each window's rows whose labels have come: what is not
     mature is drawn pale. Estimated courses are dashed, the estimate never hides what was realised.
     """
     known = [x for c in courses for part in (c.values, c.lower or (), c.upper or ()) for x in part]
     plot = Plot((-0.5, max(len(labels), 1) - 0.5), _range([*known, level, *limits]))
     marks = [plot.rules(), _labels(plot, labels)]
+    if change is not None:
+        marks.append(_changed(plot, labels, *change))
     if not math.isnan(level):
         marks.append(_across(plot, level, stroke=REFERENCE, stroke_width=1.4))
         marks.append(
@@ -114,6 +118,26 @@ def course_svg(
         text(8, 16, printable(title, 60), font_weight=600) + key + "".join(marks),
         480,
         240,
+    )
+
+
+def _changed(plot: Plot, labels: Sequence[str], at: int, first: int, last: int) -> str:
+    """A line before the first window after a change, and its interval as a pale band."""
+    start, end = plot.x(first - 0.5), plot.x(last - 0.5)
+    told = f"changed from {printable(labels[at], 80)} on, 95 %: {printable(labels[first], 80)} to {printable(labels[last], 80)}"
+    band = rect(
+        start - 2,
+        plot.top,
+        end - start + 4,
+        plot.floor - plot.top,
+        tip=told,
+        fill="currentColor",
+        fill_opacity=0.12,
+    )
+    x = plot.x(at - 0.5)
+    rule = f"M{x:.1f} {plot.top:.1f}V{plot.floor:.1f}"
+    return band + tag(
+        "path", d=rule, stroke="currentColor", stroke_width=1.2, stroke_dasharray="3 2", fill="none"
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
+_OVER_TIME = ("measures", "changes", "detectors", "early", "rolled")
 _MATRIX = 40  # columns of the correlation heat map: what a screen shows
 _PAIRS = 20
 _NEW = 50  # new or vanished categories that are named; the others are counted
@@ -34,6 +35,8 @@ def render(payload: Mapping[str, Any]) -> str:
     - ``facts``: pairs of texts; ``notes``: texts
     - ``performance``: the measures of the model, each a ``name`` with ``value``, ``bounds`` and ``interval`` (pairs or
       None), ``reference``, ``threshold``, ``unit``, ``status``, ``reason``, ``method``
+    - ``over_time``, what windows show together: lists ``measures``, ``changes``, ``detectors``, ``early``, and ``rolled``,
+      distances over all columns; see :mod:`gpumon.reports.over_time`
     - ``columns``, most important first: ``name``, ``kind``, ``role``, ``status``, ``score``, ``reason``;
       ``missing`` as shares [reference, current]; ``metrics`` as rows of (name, value, lower, upper, unit,
       reference, p, q, threshold, status, method); and each of these or None: ``histogram`` (``edges`` of equal width,
@@ -62,6 +65,7 @@ def render(payload: Mapping[str, Any]) -> str:
         "correlations": None,
         **payload,
     }
+    parts["over_time"] = dict.fromkeys(_OVER_TIME, ()) | dict(payload.get("over_time", {}))
     return _page().render(
         parts, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(parts))
     )

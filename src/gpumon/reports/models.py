@@ -10,6 +10,7 @@ import numpy as np
 from gpumon.metrics.metric import FAMILIES
 from gpumon.profiles.labels import LABELS, Confusion, Residuals, Scores
 from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, groups_svg, matrix_svg
+from gpumon.reports.over_time import change_of
 from gpumon.statistics import calibration, ranking
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["charts"]
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
+CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
 POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
@@ -75,7 +77,17 @@ def _courses(report: Report) -> dict[str, str]:
             level = next((row.reference for row in of if math.isfinite(row.reference)), level)
             if any(row.window is not None and math.isfinite(row.value) for row in of):
                 courses.append(_course(of, labels, estimated=name != metric))
-        drawn[f"{metric} by window"] = course_svg(_words(metric), labels, courses, level=level, mature=mature)
+        when = change_of(report, CHANGED[metric]) if metric in CHANGED and column is None else None
+        drawn[f"{metric} by window"] = course_svg(
+            _words(metric),
+            labels,
+            courses,
+            level=level,
+            mature=mature,
+            change=None
+            if when is None
+            else (labels.index(when.at), labels.index(when.first), labels.index(when.last)),
+        )
     return drawn
 
 

@@ -6,6 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from gpumon.reports import figures, views
+from gpumon.reports.over_time import over_time
+from gpumon.reports.svg import number
 from gpumon.reports.terminal import MARKS
 
 if TYPE_CHECKING:
@@ -35,4 +37,44 @@ def html(report: Report) -> str:
         else ""
     )
     head = "<tr><th>status</th><th>column</th><th>Jensen–Shannon</th><th>reference, current</th><th>what happened</th></tr>"
-    return f"<p><b>{escape(views.sentence(report))}</b></p><table>{head}{''.join(rows)}</table>{rest}"
+    return (
+        f"<p><b>{escape(views.sentence(report))}</b></p>{_over_time(report)}"
+        f"<table>{head}{''.join(rows)}</table>{rest}"
+    )
+
+
+def _over_time(report: Report) -> str:
+    """What the windows show together, if there are windows with predictions and labels."""
+    found = over_time(report)
+    rows = []
+    for row in found["measures"]:
+        mark, _ = MARKS[row["status"]]
+        numbers = [
+            number(row[part][name])
+            for part, name in (
+                ("breaches", "value"),
+                ("cusum", "value"),
+                ("cusum", "threshold"),
+                ("ewma", "value"),
+                ("ewma", "threshold"),
+                ("trend", "value"),
+                ("trend", "p"),
+            )
+        ]
+        cells = "".join(f"<td>{each}</td>" for each in numbers)
+        rows.append(
+            f"<tr><td>{mark} {escape(row['status'].replace('_', ' '))}</td><td style='text-align:left'>"
+            f"{escape(row['name'].replace('_', ' '))}</td>{cells}<td style='text-align:left'>{escape(row['reason'])}</td></tr>"
+        )
+    told = [
+        f"<p>{escape(row['name'].replace('_', ' '))}: {escape(row['reason'])}</p>"
+        for row in (*found["changes"], *found["detectors"])
+        if row["reason"]
+    ]
+    if not rows:
+        return "".join(told)
+    head = (
+        "<tr><th>status</th><th>over time</th><th>windows in breach</th><th>CUSUM</th><th>limit</th><th>EWMA</th>"
+        "<th>limit</th><th>trend a window</th><th>p</th><th>what happened</th></tr>"
+    )
+    return f"<table>{head}{''.join(rows)}</table>{''.join(told)}"

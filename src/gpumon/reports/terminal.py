@@ -6,6 +6,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from gpumon.reports import views
+from gpumon.reports.over_time import over_time
 from gpumon.reports.report import PRIMARY
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
         )
     )
     _show_performance(report, console, everything=most > MOST)
+    _show_over_time(report, console)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
     table.add_column("column", overflow="ellipsis", max_width=28, no_wrap=True)
@@ -92,6 +94,7 @@ def _show_performance(report: Report, console: Console, *, everything: bool) -> 
         if everything
         or row.threshold == row.threshold
         or row.metric in MEASURES
+        or row.metric == "suspected_concept_drift"
         or (row.column is None and row.status not in {"ok", "no_data"})
     ]
     if not rows:
@@ -112,6 +115,37 @@ def _show_performance(report: Report, console: Console, *, everything: bool) -> 
             _short(row.value), interval, _short(row.reference), Text(_printable(row.reason)),
         )  # fmt: skip
     console.print(table)
+
+
+def _show_over_time(report: Report, console: Console) -> None:
+    """Print what the windows show together: breaches, charts and trends of the measures, changes, detectors."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = over_time(report)
+    if found["measures"]:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("")
+        table.add_column("over time", no_wrap=True)
+        for heading in ("breaches", "CUSUM (limit)", "EWMA (limit)", "trend a window"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("what happened", overflow="fold", ratio=1)
+        for row in found["measures"]:
+            mark, style = MARKS[row["status"]]
+            charts = [
+                f"{_short(row[part]['value'])} ({_short(row[part]['threshold'])})"
+                for part in ("cusum", "ewma")
+            ]
+            table.add_row(
+                Text(mark, style=style), Text(row["name"], style=style if row["status"] in {"alert", "warn"} else ""),
+                _short(row["breaches"]["value"]), *charts, _short(row["trend"]["value"]), Text(_printable(row["reason"])),
+            )  # fmt: skip
+        console.print(table)
+    for row in (*found["changes"], *found["detectors"], *found["early"]):
+        if row["reason"]:
+            mark, style = MARKS[row["status"]]
+            name = row["name"].replace("_", " ") if row not in found["early"] else "early warning"
+            console.print(Text(f"{mark} {_printable(name)}: {_printable(row['reason'])}", style=style))
 
 
 def _number(value: float | None) -> str:

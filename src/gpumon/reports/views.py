@@ -15,6 +15,7 @@ from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.reports import models
+from gpumon.reports.over_time import over_time, since
 from gpumon.reports.report import PRIMARY
 from gpumon.statistics.association import correlation
 from gpumon.statistics.density import density
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["column", "document", "page", "performance", "sentence", "summary"]
 
+LABELLED = {metric.name for metric in CATALOGUE if metric.labelled}
 BARS = 40
 POINTS = 64
 CATEGORIES = 20
@@ -83,6 +85,7 @@ def page(report: Report) -> dict[str, Any]:
             }
             for row in performance(report)
         ],
+        "over_time": over_time(report),
         "metric": PRIMARY,
         "charts": list(models.charts(report).values()),
         "windows": _grid(report, "window"),
@@ -93,7 +96,7 @@ def page(report: Report) -> dict[str, Any]:
 
 def performance(report: Report) -> list[Result]:
     """The results of predictions and labels for the table as a whole, the model's before those of single classes."""
-    names = {metric.name for metric in CATALOGUE if metric.labelled}
+    names = {metric.name for metric in CATALOGUE if metric.labelled or "evidence" in metric.reads}
     rows = [row for row in report.results.where(window=None, segment=None) if row.metric in names]
     return sorted(rows, key=lambda row: row.column is not None)
 
@@ -135,12 +138,15 @@ def _of_columns(report: Report) -> str:
 
 
 def sentence(report: Report) -> str:
-    """The verdict in one sentence, or two if there are predictions with labels."""
+    """The verdict in one sentence, or some more if there are predictions with labels."""
     rows = performance(report)
     words = _of_columns(report)
     if not _told(rows) or not _rows(report.current):
         return words
-    judged = [row for row in rows if not math.isnan(row.threshold) and row.column is None]
+    words = " ".join(part for part in (since(report), words) if part)
+    judged = [
+        row for row in rows if row.metric in LABELLED and not math.isnan(row.threshold) and row.column is None
+    ]
     worse = [row for row in judged if row.status in {"alert", "warn"}]
     worse.sort(key=lambda row: row.status != "alert")
     if worse:

@@ -502,13 +502,17 @@ def _normal(x: Floats) -> Floats:
 
 
 def _inverse(length: Callable[[float], float], arl: float) -> float:
-    """The limit at which a run length that grows with it is ``arl``."""
+    """The limit at which a run length that grows with it is ``arl``; 64 at most."""
+
+    def short(limit: float) -> bool:  # beyond some 1e14 windows the equations have no digits left
+        return 0 < length(limit) < arl
+
     low, high = 0.0, 1.0
-    while length(high) < arl and high < 64:
-        low, high = high, high * 2
-    for _ in range(60):
+    while short(high) and high < 64:
+        low, high = high, high + 0.5
+    for _ in range(40):
         middle = (low + high) / 2
-        low, high = (middle, high) if length(middle) < arl else (low, middle)
+        low, high = (middle, high) if short(middle) else (low, middle)
     return high
 
 

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from gpumon.statistics import Counts, Floats
 
 __all__ = [
+    "average",
     "distinct_count",
     "kurtosis",
+    "largest",
     "maximum",
     "mean",
     "mean_shift",
     "minimum",
     "robust_volume",
     "std",
+    "total",
     "value_range",
     "variance",
     "variance_ratio",
@@ -255,3 +258,34 @@ def fraction(flags: NDArray[np.bool_]) -> Floats:
     if flags.shape[-1] == 0:
         return np.full(flags.shape[:-1], np.nan)
     return np.asarray(np.mean(flags, axis=-1))
+
+
+def total(flags: NDArray[np.bool_]) -> Floats:
+    """How many of some flags (..., n) are true.
+
+    >>> total(np.array([True, False, True]))
+    array(2.)
+    """
+    return np.asarray(np.count_nonzero(flags, axis=-1), np.float64)
+
+
+def largest(values: Floats) -> Floats:
+    """The largest of some values (..., n), NaN left out [unit of the values]; NaN where there is none.
+
+    >>> largest(np.array([0.1, np.nan, 0.3]))
+    array(0.3)
+    """
+    known = ~np.isnan(values)
+    most = np.max(values, axis=-1, initial=-np.inf, where=known)
+    return np.asarray(np.where(known.any(axis=-1), most, np.nan))
+
+
+def average(values: Floats) -> Floats:
+    """The mean of some values (..., n), NaN left out [unit of the values]; NaN where there is none.
+
+    >>> average(np.array([0.1, np.nan, 0.3]))
+    array(0.2)
+    """
+    known = ~np.isnan(values)
+    n = np.count_nonzero(known, axis=-1)
+    return np.asarray(np.sum(values, axis=-1, where=known) / np.where(n > 0, n, np.nan))

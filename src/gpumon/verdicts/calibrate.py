@@ -34,9 +34,11 @@ def from_history(
     """
     if len(reference.windows) < FEWEST_WINDOWS:
         return {}
-    judged = tuple(metric for metric in metrics if metric.judged or "rows" in metric.reads)
+    judged = tuple(
+        metric for metric in metrics if (metric.judged or "rows" in metric.reads) and not metric.over_time
+    )
     measured = measure(reference, reference, judged, level=None)
-    windowed = np.array([window is not None for window in measured.results["window"]])
+    windowed = np.array([window is not None for window in measured.results["window"]], np.bool_)
     rows = measured.results.where(windowed)
     effect = measured.effect[windowed]
     groups: dict[tuple[str, str, str | None, str | None], list[int]] = {}

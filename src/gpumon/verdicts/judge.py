@@ -12,6 +12,8 @@ from gpumon.profiles.profile import Key
 from gpumon.statistics.significance import benjamini_hochberg
 from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent
+from gpumon.verdicts.rollups import rolled_up
+from gpumon.verdicts.suspicion import suspicions
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
 
 if TYPE_CHECKING:
@@ -59,7 +61,16 @@ def judge(
         status[real & (measured.effect > warn)] = "warn"
         status[real & (measured.effect > alert)] = "alert"
     _explain(results, measured, metrics, reference, current)
-    return results + _shares(results, metrics)
+    _hush(results, metrics)
+    whole = results + _shares(results, metrics) + rolled_up(results, metrics)
+    return whole + suspicions(results, metrics, measured.unlabelled, reference, level)
+
+
+def _hush(results: Results, metrics: tuple[Metric, ...]) -> None:
+    """Take the words back that tell of changes over time which are judged and come to nothing."""
+    told = [metric.name for metric in metrics if metric.judged and (metric.over_time or metric.limit)]
+    nothing = np.isin(results["metric"], told) & ~np.isnan(results["threshold"]) & (results["status"] == "ok")
+    results["reason"][nothing] = ""
 
 
 def _q_values(results: Results) -> Floats:
@@ -149,7 +160,7 @@ def _explain(
         numbers = f"{measured.effect[i]:.3g} is above {results['threshold'][i]:.3g}"
         if results["status"][i] == "warn":
             numbers = f"{measured.effect[i]:.3g} is near {results['threshold'][i]:.3g}"
-        if results["metric"][i] in directed:
+        if results["metric"][i] in directed and not np.isnan(results["reference"][i]):
             metric = directed[results["metric"][i]]
             by, limit = (
                 f"{100 * x:.3g} %" if metric.relative else f"{x:.3g}"
@@ -176,7 +187,7 @@ def _explain(
 def _shares(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """DD-09 and DI-06: for each slice, the share of columns that drifted."""
     wanted = [metric for metric in metrics if "verdicts" in metric.reads]
-    judged = {m.name for m in metrics if m.judged and "pairs" not in m.reads and not m.labelled}
+    judged = {m.name for m in metrics if m.judged and "pairs" not in m.reads and not m.of_model}
     about = np.array([name in judged for name in results["metric"]], np.bool_)
     rows = np.flatnonzero(about & ~np.isnan(results["threshold"]))
     slices: dict[tuple[Any, Any], dict[str, list[int]]] = {}

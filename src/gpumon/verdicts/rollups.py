@@ -1,0 +1,120 @@
+"""What is read off results and their verdicts: distances over all columns, windows in breach."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.metrics.courses import dated
+from gpumon.metrics.metric import OF_COLUMNS
+from gpumon.metrics.results import Results
+from gpumon.verdicts.thresholds import SIGNIFICANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from gpumon.metrics import Metric
+
+__all__ = ["rolled_up"]
+
+TOLD = 5  # windows that are named
+
+
+def rolled_up(results: Results, metrics: tuple[Metric, ...]) -> Results:
+    """The rows of metrics that read others' results: one for each slice of columns, one for each segment of windows."""
+    parts = []
+    for metric in metrics:
+        if metric.of is None or not metric.read_off_results:
+            continue
+        if "verdicts_of_windows" in metric.reads:
+            parts += _breaches(results, metric, metric.of)
+        else:
+            parts += _over_columns(results, metric, metric.of)
+    return Results.of(parts)
+
+
+READ: dict[str, Callable[[Results], NDArray[Any]]] = {
+    "columns": lambda rows: rows["value"],
+    "columns_warned": lambda rows: np.isin(rows["status"].astype(str), ["warn", "alert"]),
+    "columns_alerted": lambda rows: rows["status"] == "alert",
+    "columns_significant": lambda rows: rows["q_value"] < SIGNIFICANCE,
+}
+assert READ.keys() == OF_COLUMNS
+
+
+def _rows_by(results: Results, rows: NDArray[np.int64], *names: str) -> dict[tuple[Any, ...], list[int]]:
+    """Row numbers by what stands in some fields."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    arrays = [results[name] for name in names]
+    for i in rows.tolist():
+        groups.setdefault(tuple(array[i] for array in arrays), []).append(i)
+    return groups
+
+
+def _over_columns(results: Results, metric: Metric, base: Metric) -> list[dict[str, Any]]:
+    named = np.flatnonzero((results["metric"] == base.name) & np.isin(results["id"], list(base.ids)))
+    parts = []
+    for (window, segment), members in _rows_by(results, named, "window", "segment").items():
+        known = [i for i in members if not np.isnan(results["value"][i])]
+        rows = results.where(np.array(known, np.int64))
+        value = float(metric.formula(READ[metric.reads[0]](rows)))
+        peak = int(np.argmax(rows["value"])) if known else -1
+        parts.append(
+            _part(metric, window, segment, value, len(known))
+            | {
+                "status": "no_data" if np.isnan(value) else "ok",
+                "reason": f"in {rows['column'][peak]}" if known and value == rows["value"][peak] else "",
+            }
+        )
+    return parts
+
+
+def _breaches(results: Results, metric: Metric, base: Metric) -> list[dict[str, Any]]:
+    mine = (results["metric"] == base.name) & (results["column"] == None)
+    there = {window for window in results["window"][mine].tolist() if window is not None}
+    windows = {window: i for i, window in enumerate(dated(list(there)))}
+    rows = np.flatnonzero(mine & np.isin(results["window"], list(windows)))
+    parts = []
+    for (segment,), members in _rows_by(results, rows, "segment").items():
+        members.sort(key=lambda i: windows[str(results["window"][i])])
+        judged = [i for i in members if not np.isnan(results["threshold"][i])]
+        immature = sum(str(results["reason"][i]).startswith("immature") for i in members)
+        alarms = [i for i in judged if results["status"][i] == "alert"]
+        value = float(metric.formula(results["status"][judged] == "alert")) if judged else np.nan
+        named = ", ".join(str(results["window"][i]) for i in alarms[:TOLD])
+        more = f" and {len(alarms) - TOLD} more" if len(alarms) > TOLD else ""
+        reason = f"{len(alarms)} of {len(judged)} windows: {named}{more}" if alarms else ""
+        parts.append(
+            _part(metric, None, segment, value, int(results["n"][judged].sum()))
+            | {
+                "status": "no_data"
+                if not judged
+                else "ok"
+                if not alarms
+                else "alert"
+                if alarms[-1] == judged[-1]
+                else "warn",
+                "reason": reason if judged else "no window has labels enough to be judged",
+                "method": f"{immature} immature windows left out" if immature else "",
+            }
+        )
+    return parts
+
+
+def _part(metric: Metric, window: Any, segment: Any, value: float, n: int) -> dict[str, Any]:
+    return {
+        "metric": metric.name,
+        "id": metric.id,
+        "family": metric.family,
+        "window": window,
+        "segment": segment,
+        "value": np.array([value]),
+        "lower": value,
+        "upper": value,
+        "unit": metric.unit,
+        "n": n,
+        "method": metric.method,
+    }
