@@ -28,6 +28,7 @@ def profile(
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
+    nominal: float | None = None,
     exact: bool = False,
     backend: str = "auto",
     engine: Any = "auto",
@@ -38,19 +39,22 @@ def profile(
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
-    The arguments are those of :func:`scan`. Profiles on one plan add: the profile of a month is the sum of its days.
+    The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, as in
+    :func:`evaluate`. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
     >>> (day + profile({"x": [3.0]}, like=day)).rows
     4
     """
     from gpumon.engines.engine import opened
+    from gpumon.engines.labels import Labelling
 
+    labelling = None if nominal is None else Labelling(nominal=nominal)
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
-            pairs=True, exact=exact, backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume,
-            progress=ticks,
+            pairs=True, exact=exact, labelling=labelling, backend=backend, engine=counting,
+            on_bad_file=on_bad_file, resume=resume, progress=ticks,
         )  # fmt: skip
     forget(resume, "table")
     return counted

@@ -29,6 +29,9 @@ def evaluate(
     target: str | None = None,
     score: str | Mapping[Any, str] | None = None,
     prediction: str | None = None,
+    lower: str | None = None,
+    upper: str | None = None,
+    nominal: float = 0.9,
     labels: Any = None,
     on: str | None = None,
     duplicates: str = "raise",
@@ -60,6 +63,9 @@ def evaluate(
         the columns of labels, of scores (the probability of the positive class, or {class: column}, or what the
         names of such columns begin with), and of predicted classes or quantities; found by name if they are called
         "y_true", "y_pred_proba", "y_pred" and the like
+    lower, upper, nominal
+        the columns of the ends of prediction intervals that the model logs, and the share of the targets that they
+        promise to hold; without such columns, what prediction ± a width holds is told for the same share
     labels, on, duplicates
         a table of labels that came later, and the key that joins it to the predictions; a key that stands twice is
         refused, or with duplicates="last" its last label holds
@@ -108,8 +114,10 @@ def evaluate(
         )
         predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
         first = predictions if reference is None else reference
-        roles, by_class = _label_roles(first, target, score, prediction, weight)
-        labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
+        roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper))
+        labelling = Labelling(
+            task, threshold, nominal, None if positive is None else text_of(positive), by_class
+        )
         columns = [name for named in roles.values() for name in named] or None
         what = "predictions" if reference is None else "reference"
         options: dict[str, Any] = {
@@ -190,7 +198,12 @@ def _with_labels(
 
 
 def _label_roles(
-    source: Any, target: str | None, score: Any, prediction: str | None, weight: str | None
+    source: Any,
+    target: str | None,
+    score: Any,
+    prediction: str | None,
+    weight: str | None,
+    ends: tuple[str | None, str | None],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The roles that are given, and the column of every class."""
     from gpumon.engines.labels import text_of
@@ -226,7 +239,11 @@ def _label_roles(
         raise SchemaError(
             "which column holds the labels is not clear: name it with target, or give labels and on for a table of them"
         )
-    if not {"score", "prediction"} & roles.keys():
+    for role, end in zip(("lower", "upper"), ends, strict=True):
+        expect(end, str | None, f"{role} must be the name of a column, not {end!r}")
+        if end is not None:
+            roles[role] = [end]
+    if not {"score", "prediction", "lower", "upper"} & roles.keys():
         raise SchemaError("which column holds the predictions is not clear: name it with score or prediction")
     return roles, by_class
 

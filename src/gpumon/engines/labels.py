@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines.columns import numbers, numbers_in, packed, string_parts, strings
+from gpumon.engines import predicted_intervals
+from gpumon.engines.columns import as_floats, numbers, numbers_in, packed, string_parts, strings
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.kernels.predicted_intervals import IntervalCounts
+from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import (
     MOST_CLASSES,
     Confusion,
@@ -51,11 +54,13 @@ class Labelling:
     """How predictions are to be read; what is None is found in the data.
 
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
-    ``scores`` maps classes to columns where every class has a score of its own.
+    ``scores`` maps classes to columns where every class has a score of its own. ``nominal`` is the coverage that
+    prediction intervals promise.
     """
 
     task: str | None = None
     threshold: float = 0.5
+    nominal: float = 0.9
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,6 +70,11 @@ class Labelling:
         threshold: Any = self.threshold
         if not (isinstance(threshold, int | float) and np.isfinite(threshold)):
             raise OptionError(f"threshold {self.threshold!r} is no number: 0.5 is the usual one")
+        nominal: Any = self.nominal
+        if not (isinstance(nominal, int | float) and 0 < nominal < 1):
+            raise OptionError(
+                f"nominal {self.nominal!r} is no share: 0.9 means that intervals promise to hold 90 %"
+            )
 
 
 def label_states(
@@ -86,14 +96,30 @@ def label_states(
     labelling = labelling or Labelling()
     target, predictions, scores = (schema.of(role) for role in (Role.TARGET, Role.PREDICTION, Role.SCORE))
     weight = schema.of(Role.WEIGHT)[:1]
-    if len(target) != 1 or not (predictions or scores):
+    if len(target) != 1 or not any(map(schema.of, (Role.PREDICTION, Role.SCORE, Role.LOWER, Role.UPPER))):
         return {}
     try:
-        numeric(schema, (*weight, *scores), name)
+        ends = predicted_intervals.ends(schema, name)
+        numeric(schema, (*weight, *scores, *ends), name)
         task = labelling.task or task_of(schema, sample, target[0], predictions, scores, labelling)
+        if ends and not scores and not predictions:
+            task = "regression"
         if task == "regression":
-            against = (predictions or scores)[0]
-            return _regression(schema, sample, (target[0], against), weight, name)
+            nominal = np.array([float(labelling.nominal)])
+            found: dict[tuple[str, str], State] = {}
+            for against in (*predictions, *scores)[:1]:
+                found = _regression(schema, sample, (target[0], against), weight, nominal, name)
+            if ends:
+                numeric(schema, target, name)
+                found["", "intervals"] = predicted_intervals.planned(
+                    sample, (target[0], *ends), weight, nominal
+                )
+            return found
+        if ends:
+            raise SchemaError(
+                f"{name}: {ends[0]!r} and {ends[1]!r} are ends of intervals, which are of quantities and not of classes; "
+                "give task='regression', or leave them out"
+            )
         states = _classification(
             schema, sample, target[0], predictions[:1], scores, weight, task, labelling, name
         )
@@ -139,10 +165,15 @@ def task_of(
 
 
 def _regression(
-    schema: Schema, sample: pa.Table, columns: tuple[str, str], weight: Sequence[str], name: str
+    schema: Schema,
+    sample: pa.Table,
+    columns: tuple[str, str],
+    weight: Sequence[str],
+    nominal: NDArray[np.float64],
+    name: str,
 ) -> dict[tuple[str, str], State]:
     numeric(schema, columns, name)
-    y, p = (_floats(sample[column]) for column in columns)
+    y, p = (as_floats(sample[column]) for column in columns)
     with np.errstate(invalid="ignore", over="ignore"):
         e = p - y
     e = e[np.isfinite(e)]
@@ -150,7 +181,7 @@ def _regression(
     centre = np.array([np.quantile(known, 0.5, method="nearest") if known.size else 0.0])
     return {
         ("", "residuals"): Residuals.on(
-            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS)
+            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS), nominal
         )
     }
 
@@ -205,12 +236,12 @@ def _classification(
     if by_class:
         cells = MANY_CELLS if len(classes) <= FEW_CLASSES else FEW_CELLS
         for text in classes:
-            edges = score_edges(_floats(sample[by_class[text]]), (), cells)
+            edges = score_edges(as_floats(sample[by_class[text]]), (), cells)
             states["", f"scores {text}"] = Scores.on(
                 (target, by_class[text]), weight, (text,), edges, np.zeros(0)
             )
     elif scores and task == "binary":
-        edges = score_edges(_floats(sample[scores[0]]), (labelling.threshold,))
+        edges = score_edges(as_floats(sample[scores[0]]), (labelling.threshold,))
         states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges, threshold)
     return states
 
@@ -272,17 +303,6 @@ def text_of(value: Any) -> str:
 def digest(key: pa.Array) -> NDArray[np.uint64]:
     """A 64-bit hash of every string of a column."""
     return select("cpu").hash_strings(*string_parts(strings(key)))
-
-
-def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    return as_floats(column.combine_chunks())
-
-
-def as_floats(array: pa.Array) -> NDArray[np.float64]:
-    """A numeric column as float64, NaN where null."""
-    x, valid = numbers(array)
-    x = x.astype(np.float64, copy=False)
-    return x if valid is None else np.where(valid, x, np.nan)
 
 
 @dataclass(frozen=True)
@@ -411,6 +431,8 @@ class LabelTally:
                 guides: Any = self.counter.guides[key]
                 centre = float(state.centre[0])
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
+            elif isinstance(state, Intervals):
+                predicted_intervals.count(state, batch, offsets, places, into)
 
     def _labels(self, state: Scores | SortedScores, coded: Any) -> NDArray[np.int32]:
         """0 (negative), 1 (positive) or 2 (unlabelled) for every row."""
@@ -519,6 +541,7 @@ _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Confusion: (ConfusionCounts, ConfusionCounts._fields),
     Scores: (ScoreCounts, ScoreCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
+    Intervals: (IntervalCounts, IntervalCounts._fields),
 }
 
 

@@ -11,6 +11,7 @@ from gpumon.metrics.metric import FAMILIES, Metric
 from gpumon.metrics.model_drift import MODEL_DRIFT
 from gpumon.metrics.performance import PERFORMANCE
 from gpumon.metrics.prediction_drift import PREDICTION_DRIFT
+from gpumon.metrics.uncertainty import UNCERTAINTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *DATA_INTEGRITY,
     *MODEL_DRIFT,
     *PREDICTION_DRIFT,
+    *UNCERTAINTY,
 )
 """Every metric, in the order of the specification."""
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
@@ -38,13 +39,25 @@ FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
     kind.__name__: kind.on
-    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals, SortedScores)
+    for kind in (
+        Numeric,
+        Sorted,
+        Categorical,
+        Pairs,
+        Rows,
+        Times,
+        Confusion,
+        Scores,
+        Residuals,
+        SortedScores,
+        Intervals,
+    )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step",
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives",
+    "threshold sizes steps negatives positives nominal",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive",
@@ -62,6 +75,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "scores": Scores,
     "sorted": SortedScores,
     "residuals": Residuals,
+    "intervals": Intervals,
 }
 ROW = pa.schema(
     [
