@@ -14,6 +14,7 @@ from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 import gpumon
 from gpumon.errors import GpumonError
 from gpumon.profiles.intervals import Intervals
+from gpumon.reports import models
 
 COLUMNS = {"target": "y", "prediction": "p", "lower": "lo", "upper": "hi"}
 
@@ -105,6 +106,7 @@ def test_windows_without_labels_still_have_widths():
     assert one(report, "interval_coverage", **last).status == "no_data"
     assert one(report, "mean_interval_width", **last).n == 1000
     assert one(report, "mean_interval_width", **last).status == "ok"
+    assert "interval_coverage by window" in models.charts(report)
     second = slice(1000, 2000)
     held = np.mean((table["lo"] <= table["y"])[second] & (table["y"] <= table["hi"])[second])
     assert one(report, "interval_coverage", window="2024-01-02").value == pytest.approx(held)

@@ -204,6 +204,12 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     show_default=True,
     help="Share of the targets that they promise to hold",
 )
+@click.option(
+    "--features",
+    callback=_names,
+    metavar="A,B",
+    help="Columns from which the errors of a regression are estimated",
+)
 @click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]")
 @click.option("--positive", metavar="CLASS", help="The class that a single score is of")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
@@ -255,6 +261,12 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     help="The file to write, NAME.gpumon",
 )  # fmt: skip
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
+@click.option(
+    "--features",
+    callback=_names,
+    metavar="A,B",
+    help="Columns from which the errors of a regression are estimated",
+)
 @click.option(
     "--nominal", type=float, help="Share of the targets that the roles lower and upper promise to hold"
 )

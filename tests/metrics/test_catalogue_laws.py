@@ -60,7 +60,7 @@ def evaluated() -> list[gpumon.Report]:
         for rows, given in (
             (halves, {"score": "p"}),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),
-            (amounts, {"prediction": "p", "lower": "low", "upper": "high"}),
+            (amounts, {"prediction": "p", "lower": "low", "upper": "high", "features": ["low"]}),
         )
     ]
 

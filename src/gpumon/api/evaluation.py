@@ -32,6 +32,7 @@ def evaluate(
     lower: str | None = None,
     upper: str | None = None,
     nominal: float = 0.9,
+    features: str | Sequence[str] | None = None,
     labels: Any = None,
     on: str | None = None,
     duplicates: str = "raise",
@@ -66,6 +67,9 @@ def evaluate(
     lower, upper, nominal
         the columns of the ends of prediction intervals that the model logs, and the share of the targets that they
         promise to hold; without such columns, what prediction ± a width holds is told for the same share
+    features
+        columns that a regression's model reads: from them and the prediction the reference teaches what errors to
+        expect, which tells MAE and RMSE of rows without labels; their own drift is told too
     labels, on, duplicates
         a table of labels that came later, and the key that joins it to the predictions; a key that stands twice is
         refused, or with duplicates="last" its last label holds
@@ -119,18 +123,23 @@ def evaluate(
             task, threshold, nominal, None if positive is None else text_of(positive), by_class
         )
         columns = [name for named in roles.values() for name in named] or None
+        if features is not None and columns is not None:
+            features = names_of("features", features)
+            roles["feature"] = [name for name in features if name not in columns]
+            columns += roles["feature"]
         what = "predictions" if reference is None else "reference"
         options: dict[str, Any] = {
             "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
         }  # fmt: skip
-        before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
-        _refuse_unlabelled(before)
-        now = (
-            before
-            if reference is None
-            else counted_profile(predictions, "predictions", like=before, **options)
+        before = counted_profile(
+            first, what, pairs=False, exact=exact, labelling=labelling, features=features, **options
         )
+        _refuse_unlabelled(before)
+        now = before
+        if reference is not None:
+            options["columns"] = _without_labels(columns, roles, predictions)
+            now = counted_profile(predictions, "predictions", like=before, **options)
     done = time.perf_counter()
     before, now = before.with_totals(), now.with_totals()
     level = limits.level(wanted) if reference is not None else None
@@ -246,6 +255,18 @@ def _label_roles(
     if not {"score", "prediction", "lower", "upper"} & roles.keys():
         raise SchemaError("which column holds the predictions is not clear: name it with score or prediction")
     return roles, by_class
+
+
+def _without_labels(
+    columns: list[str] | None, roles: Mapping[str, list[str]], source: Any
+) -> list[str] | None:
+    """The columns to look at, without that of labels if none have come: then the table need not have it."""
+    from gpumon.tables.table import Table
+
+    if columns is None or not isinstance(source, Table):
+        return columns
+    there = set(source.schema.names)
+    return [name for name in columns if name in there or name not in roles["target"]]
 
 
 def _refuse_unlabelled(counted: Profile) -> None:

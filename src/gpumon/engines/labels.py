@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpumon.engines import predicted_intervals
-from gpumon.engines.columns import as_floats, numbers, numbers_in, packed, string_parts, strings
+from gpumon.engines.coding import Coder, number_of
+from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts, strings
+from gpumon.engines.expected_losses import Expecting
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
-from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.kernels.expected_losses import ExpectedCounts
+from gpumon.kernels.lookup import Guide, guide
 from gpumon.kernels.predicted_intervals import IntervalCounts
+from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import (
     MOST_CLASSES,
@@ -29,7 +32,7 @@ from gpumon.profiles.labels import (
 from gpumon.profiles.numeric import edges_of
 from gpumon.profiles.profile import Key
 from gpumon.schema import Kind, Role
-from gpumon.tables.columns import listed, validity
+from gpumon.tables.columns import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,11 +44,12 @@ if TYPE_CHECKING:
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
 
-__all__ = ["TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
+__all__ = ["NOMINAL", "TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
 
 TASKS = ("binary", "multiclass", "regression")
 FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
 MANY_CELLS, FEW_CELLS = 1_024, 128  # of one class against the rest: 8,192 for each of many would be much
+NOMINAL = 0.9
 STEPS = 64  # cells of the predictions of a regression, about equally filled
 
 
@@ -60,7 +64,7 @@ class Labelling:
 
     task: str | None = None
     threshold: float = 0.5
-    nominal: float = 0.9
+    nominal: float = NOMINAL
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
 
@@ -267,13 +271,9 @@ def _ordered(texts: set[str], *, binary: bool) -> tuple[str, ...]:
     if binary and texts and texts <= {"false", "true"}:
         texts = {"false", "true"}
     try:
-        return tuple(sorted(texts, key=lambda text: (_number(text), text)))
+        return tuple(sorted(texts, key=lambda text: (number_of(text), text)))
     except ValueError:
         return tuple(sorted(texts))
-
-
-def _number(text: str) -> float:
-    return {"false": 0.0, "true": 1.0}[text] if text in {"false", "true"} else float(text)
 
 
 def _distinct(column: pa.ChunkedArray) -> set[str]:
@@ -305,83 +305,26 @@ def digest(key: pa.Array) -> NDArray[np.uint64]:
     return select("cpu").hash_strings(*string_parts(strings(key)))
 
 
-@dataclass(frozen=True)
-class _Coder:
-    """From a column to class numbers: 0 … K − 1, K for any other value, K + 1 where missing."""
-
-    classes: tuple[str, ...]
-    kernels: Kernels
-
-    def __call__(self, array: pa.Array) -> NDArray[np.int32]:
-        if isinstance(array, pa.DictionaryArray):
-            of_values = self(array.dictionary)
-            codes, valid = numbers(array.indices)
-            codes = codes.astype(np.int64) if valid is None else np.where(valid, codes, len(of_values))
-            entries = np.append(of_values, np.int32(len(self.classes) + 1))
-            return np.asarray(entries[codes], np.int32)
-        if pa.types.is_boolean(array.type):
-            array = array.cast(pa.uint8())
-        if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-            return self.of_numbers(*numbers(array))
-        data, ends = string_parts(strings(array))
-        places = self.kernels.find_strings(
-            data, ends, self.kernels.hash_strings(data, ends), self._dictionary
-        )
-        places[places < 0] = len(self.classes)
-        there = validity(array)
-        if there is not None:
-            places[~there] = len(self.classes) + 1
-        return places
-
-    def of_column(self, batch: pa.RecordBatch, name: str) -> NDArray[np.int32]:
-        """The class numbers of a column of a batch: numbers are read where they are."""
-        kind = batch.schema.field(name).type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return self.of_numbers(*numbers_in(batch, name, device=self.kernels.DEVICE))
-        return self(batch.column(name))
-
-    def of_numbers(self, values: Any, valid: Any) -> NDArray[np.int32]:
-        """As for a column, from values and validity as :meth:`gpumon.kernels.Kernels.classes` takes them."""
-        known, order = self._numbers
-        found = self.kernels.classes(values, valid, known)
-        return found if order is None else order[found]
-
-    @cached_property
-    def _numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
-        """The classes as increasing numbers, and the class of each of these (None: they are in order)."""
-        values = np.full(len(self.classes), np.nan)
-        for i, text in enumerate(self.classes):
-            try:
-                values[i] = _number(text)
-            except ValueError:
-                continue
-        order = np.argsort(values, kind="stable").astype(np.int32)
-        after = np.array([len(self.classes), len(self.classes) + 1], np.int32)
-        return values[order], None if (np.diff(order) > 0).all() else np.concatenate((order, after))
-
-    @cached_property
-    def _dictionary(self) -> Dictionary:
-        data, ends = packed(self.classes)
-        return dictionary(data, ends, self.kernels.hash_strings(data, ends))
-
-
 class LabelCounter:
     """What counting needs beside the plan; made once, and shared by threads."""
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
         self.kernels = kernels
         self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
-        self.coders: dict[tuple[str, ...], _Coder] = {}
+        self.coders: dict[tuple[str, ...], Coder] = {}
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
+        self.expected: dict[tuple[str, str], Expecting] = {}
         for key, state in self.states.items():
             if isinstance(state, Scores):
                 self.guides[key] = (guide(state.edges),)
             elif isinstance(state, Residuals):
                 self.guides[key] = tuple(guide(each) for each in (state.edges, state.sizes, state.steps))
+            elif isinstance(state, ExpectedLosses):
+                self.expected[key] = Expecting(state, like, kernels)
 
-    def coder(self, classes: tuple[str, ...]) -> _Coder:
+    def coder(self, classes: tuple[str, ...]) -> Coder:
         """The coder of some classes."""
-        return self.coders.setdefault(classes, _Coder(classes, self.kernels))
+        return self.coders.setdefault(classes, Coder(classes, self.kernels))
 
 
 class LabelTally:
@@ -393,9 +336,17 @@ class LabelTally:
         self.sorted: dict[tuple[str, str], dict[tuple[int, int], list[NDArray[np.float64]]]] = {}
 
     def add(
-        self, batch: pa.RecordBatch, offsets: NDArray[np.int64], places: NDArray[np.int64], size: int
+        self,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        size: int,
+        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
     ) -> None:
-        """Count a batch whose rows are grouped by slice; ``size`` places are needed."""
+        """Count a batch whose rows are grouped by slice; ``size`` places are needed.
+
+        ``cells`` are those of the numeric columns' values, if expected losses are counted.
+        """
         there = set(batch.schema.names)
         codes: dict[tuple[tuple[str, ...], str], NDArray[np.int32]] = {}
 
@@ -433,6 +384,8 @@ class LabelTally:
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
             elif isinstance(state, Intervals):
                 predicted_intervals.count(state, batch, offsets, places, into)
+            elif isinstance(state, ExpectedLosses):
+                self.counter.expected[key](batch, cells, weights, offsets, places, into)
 
     def _labels(self, state: Scores | SortedScores, coded: Any) -> NDArray[np.int32]:
         """0 (negative), 1 (positive) or 2 (unlabelled) for every row."""
@@ -542,6 +495,7 @@ _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Scores: (ScoreCounts, ScoreCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
     Intervals: (IntervalCounts, IntervalCounts._fields),
+    ExpectedLosses: (ExpectedCounts, ExpectedCounts._fields),
 }
 
 

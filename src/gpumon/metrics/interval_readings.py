@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CONFORMAL", "READINGS", "TOGETHER", "rows"]
+__all__ = ["CONFORMAL", "READINGS", "TOGETHER", "WITHOUT_LABELS", "rows"]
 
 
 def _sums(side: Any) -> IntervalSums:
@@ -66,6 +66,8 @@ def rows(side: Any, *, labelled: bool) -> NDArray[np.int64]:
     """The rows that have an interval, or those that have a label beside it."""
     return np.asarray(side.stack("tallies")[:, 2 if labelled else 0])
 
+
+WITHOUT_LABELS = frozenset({"interval_widths", "width_cells"})
 
 TOGETHER: dict[str, Callable[..., tuple[Any, ...]]] = {"width_cells": _width_cells, "present": _present}
 

@@ -36,7 +36,7 @@ of quantities
 ``targets``            moments of the target
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
-                       See also :mod:`gpumon.metrics.interval_readings`.
+                       See also :mod:`gpumon.metrics.interval_readings` and :mod:`gpumon.metrics.expected_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -51,8 +51,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import interval_readings
+from gpumon.metrics import expected_readings, interval_readings
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
+from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
@@ -80,8 +81,8 @@ SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
 SHARED = frozenset(
-    {"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges"}
-) | {"nominal"}
+    {"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges", "nominal"}
+)
 PROBABILITY = frozenset(
     {
         "loss",
@@ -96,8 +97,10 @@ PROBABILITY = frozenset(
         "intercept",
     }
 )
-WITHOUT_LABELS = frozenset(
-    {"coverage", "predicted_classes", "scored", "confidence", "all_bins", "interval_widths", "width_cells"}
+WITHOUT_LABELS = (
+    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
+    | interval_readings.WITHOUT_LABELS
+    | expected_readings.WITHOUT_LABELS
 )
 LEVEL = 0.95
 BLOCK_CELLS = 400_000
@@ -443,6 +446,8 @@ def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
         return np.array([state.rows for state in side.states])
     if side.kind is Intervals:
         return interval_readings.rows(side, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
+    if side.kind is ExpectedLosses:
+        return expected_readings.rows(side, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
     return np.asarray(side.stack("counts").sum(axis=-1))
 
 
@@ -526,7 +531,7 @@ def _score_moments(side: _Side, first: int, second: int) -> Any:
     errors = side.stack("errors")[:, :2].sum(axis=1)
     counts = side.stack("mass" if side.states[0].weight else "counts")[:, :2, :-2]
     weight = counts.sum(axis=(-1, -2)) + _probable(side)
-    return _moments(
+    return regression.weighted_moments(
         weight, errors[:, 6] if side.states[0].weight else weight, errors[:, first], errors[:, second]
     )
 
@@ -559,7 +564,7 @@ def _gap(side: _Side) -> Any:
     weight = counts.sum(axis=(-1, -2)) + _probable(side)
     both = errors[:, :2].sum(axis=1)
     squared_weight = both[:, 6] if side.states[0].weight else weight
-    return _moments(weight, squared_weight, errors[:, 0, 0] - errors[:, 1, 0], both[:, 1])
+    return regression.weighted_moments(weight, squared_weight, errors[:, 0, 0] - errors[:, 1, 0], both[:, 1])
 
 
 def _fine(side: _Side) -> tuple[Any, Any, Any]:
@@ -596,21 +601,15 @@ def _binned(side: _Side, which: str, part: int) -> Any:
     return side.made[which][part]
 
 
-def _moments(weight: Any, squared_weight: Any, total: Any, squares: Any) -> Any:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        n = np.where(squared_weight > 0, weight * weight / squared_weight, 0.0 * weight)
-        mean = total / weight
-        spread = np.maximum(squares / weight - mean * mean, 0.0) * n
-    return np.stack((n, mean, spread), axis=-1)
-
-
 def _residual_moments(side: _Side, first: str, second: str, weight: str = "weight") -> Any:
     sums = side.stack("sums")
     total = sums[:, RESIDUALS.index(weight)]
     squared = sums[:, RESIDUALS.index("weight²")] if side.states[0].weight else total
     if weight != "weight" and side.states[0].weight:
         squared = squared * total / np.where(sums[:, 0] > 0, sums[:, 0], 1.0)
-    return _moments(total, squared, *(sums[:, RESIDUALS.index(name)] for name in (first, second)))
+    return regression.weighted_moments(
+        total, squared, *(sums[:, RESIDUALS.index(name)] for name in (first, second))
+    )
 
 
 def _target_moments(side: _Side) -> Any:
@@ -695,6 +694,7 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     Scores: {"tables": _strata, "losses": _score_losses},
     Residuals: {"losses": _residual_losses},
     Intervals: interval_readings.TOGETHER,
+    ExpectedLosses: {},
 }
 
 READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
@@ -759,4 +759,5 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         **interval_readings.CONFORMAL,
     },
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
+    ExpectedLosses: expected_readings.READINGS,
 }

@@ -43,6 +43,8 @@ LABELLED = frozenset(
         "residual_cells", "residual_edges", "residual_extremes", "absolute_cells", "absolute_edges",
         "absolute_extremes",
         "intervals", "interval_widths", "width_cells", "nominal", "half_width",
+        "expected_absolute", "expected_square", "absolute_left", "square_left", "unsupported", "predicted_rows",
+        "absolute_backtest", "square_backtest",
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""

@@ -1,10 +1,10 @@
-"""How sure a model says it is, and whether that holds: prediction intervals (PD-13)."""
+"""How sure a model says it is, and whether that holds: prediction intervals (PD-13), rows that the reference did not know."""
 
 from __future__ import annotations
 
 from gpumon.metrics.metric import CERTIFIED, Metric
 from gpumon.metrics.significance import KOLMOGOROV
-from gpumon.statistics import ecdf, prediction_intervals
+from gpumon.statistics import ecdf, intervals, prediction_intervals
 
 __all__ = ["UNCERTAINTY"]
 
@@ -71,6 +71,19 @@ UNCERTAINTY = (
         better="lower",
         warn=0.001,
         alert=0.01,
+    ),
+    Metric(
+        "MD-11",
+        "unsupported_share",
+        intervals.wilson,
+        reads=("unsupported", "predicted_rows"),
+        compares=False,
+        method="Wilson's interval; a feature beyond the reference's range, or a category that it lacks",
+        about="Share of the rows about which the reference says nothing [0 to 1]: what is estimated without labels is "
+        "worth the less the higher it is.",
+        better="lower",
+        warn=0.01,
+        alert=0.05,
     ),
     Metric(
         "PD-13",
