@@ -288,3 +288,37 @@ def test_evaluate_takes_a_score_for_every_class(run, tmp_path):
     )
     assert code == 0
     assert "auc y=a" in out
+
+
+def test_evaluate_takes_intervals_and_features(run, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, wide in (("before", 1.0), ("now", 0.6)):
+        kind = rng.choice(["calm", "<wild>"], 3000)
+        p, spread = rng.normal(10, 2, 3000), np.where(kind == "calm", 1.0, 3.0)
+        y = p + rng.normal(0, spread)
+        table = {"y": y, "p": p, "lo": p - 1.28 * spread * wide, "hi": p + 1.28 * spread * wide, "kind": kind}
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    named = ["--target", "y", "--prediction", "p", "--lower", "lo", "--upper", "hi"]
+    code, out, err = run(
+        "evaluate", tmp_path / "now.parquet", "--reference", tmp_path / "before.parquet", *named,
+        "--nominal", "0.8", "--features", "kind", "--html", tmp_path / "report.html",
+    )  # fmt: skip
+    assert (code, err) == (2, "")
+    for words in ("interval_coverage", "0.8", "estimated_mae", "conformal_coverage"):
+        assert words in out
+    assert "estimated mae" in (tmp_path / "report.html").read_text("utf-8")
+    roles = [
+        f"--role={role}={column}"
+        for role, column in (("target", "y"), ("prediction", "p"), ("lower", "lo"), ("upper", "hi"))
+    ]
+    code, _, err = run(
+        "profile", tmp_path / "before.parquet", "-o", tmp_path / "before.gpumon", *roles,
+        "--nominal", "0.8", "--features", "kind",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    code, out, err = run(
+        "evaluate", tmp_path / "now.parquet", "--reference", tmp_path / "before.gpumon",
+        "--metrics", "interval_coverage,estimated_rmse",
+    )  # fmt: skip
+    assert (code, err) == (2, "")
+    assert "interval_coverage is down from 0.8" in " ".join(out.split())

@@ -106,7 +106,7 @@ def _options(*options: Any) -> Callable[[Any], Any]:
 ROWS = _options(
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
     click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
-                 help="A column's role: target, prediction, score, id or ignore (may be repeated)"),
+                 help="A column's role: target, prediction, score, lower, upper, id or ignore (may be repeated)"),
     click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
     click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
     click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
@@ -195,6 +195,21 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     help="Column of scores; of more than two classes one for each, or what their names begin with",
 )
 @click.option("--prediction", metavar="COLUMN", help="Column of predicted classes or quantities")
+@click.option("--lower", metavar="COLUMN", help="Column of the lower ends of prediction intervals")
+@click.option("--upper", metavar="COLUMN", help="Column of their upper ends")
+@click.option(
+    "--nominal",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Share of the targets that they promise to hold",
+)
+@click.option(
+    "--features",
+    callback=_names,
+    metavar="A,B",
+    help="Columns from which the errors of a regression are estimated",
+)
 @click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]")
 @click.option("--positive", metavar="CLASS", help="The class that a single score is of")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
@@ -247,6 +262,15 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     help="The file to write, NAME.gpumon",
 )  # fmt: skip
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
+@click.option(
+    "--features",
+    callback=_names,
+    metavar="A,B",
+    help="Columns from which the errors of a regression are estimated",
+)
+@click.option(
+    "--nominal", type=float, help="Share of the targets that the roles lower and upper promise to hold"
+)
 @ROWS
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:
     """Count TABLE into a profile, which stands wherever a table may stand."""

@@ -31,6 +31,8 @@ class Role(StrEnum):
     PREDICTION = "prediction"
     SCORE = "score"
     WEIGHT = "weight"
+    LOWER = "lower"
+    UPPER = "upper"
     TIMESTAMP = "timestamp"
     ID = "id"
 

@@ -301,3 +301,33 @@ def test_car_loans_whose_labels_came_late():
         found = getattr(estimation, name)(counts, calibration, threshold)
         real = np.array([measure(*chunk) for chunk in zip(y, predicted, strict=True)])
         assert np.mean(np.abs(found.value[:5] - real[:5])) < 0.006, name
+
+
+def test_moments_give_what_the_rows_give():
+    predicted = np.random.default_rng(0).exponential(size=(3, 400))
+    moments = np.stack((np.full(3, 400), predicted.mean(axis=1), 400 * predicted.var(axis=1)), axis=-1)
+    for of_moments, of_rows in (
+        (estimation.expected_loss, estimation.mean_loss),
+        (estimation.expected_root_loss, estimation.root_mean_loss),
+    ):
+        np.testing.assert_allclose(of_moments(moments, 0.3), of_rows(predicted, 0.3))
+    assert np.isnan(estimation.expected_loss(np.array([0.0, np.nan, np.nan]), 0.3).value)
+
+
+def test_the_ratio_of_realised_to_expected_covers_the_truth():
+    hits = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        expected = rng.uniform(1, 3, 300)
+        loss = 1.2 * expected * rng.exponential(size=300)
+        sums = [300, loss.sum(), expected.sum(), loss @ loss, loss @ expected, expected @ expected]
+        found = estimation.realised_over_expected(np.array(sums))
+        assert found.value == pytest.approx(loss.mean() / expected.mean())
+        # the delta method, on the rows
+        error = np.std(loss - found.value * expected, ddof=1) / np.sqrt(300) / expected.mean()
+        assert found.upper - found.value == pytest.approx(1.959964 * error, rel=1e-5)
+        root = estimation.root_realised_over_expected(np.array(sums))
+        np.testing.assert_allclose(np.square(root), found)
+        hits += found.lower <= 1.2 <= found.upper
+    assert 0.92 <= hits / 400 <= 0.98
+    assert np.isnan(estimation.realised_over_expected(np.zeros(6)).value)

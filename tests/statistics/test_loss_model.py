@@ -142,3 +142,33 @@ def test_car_prices_whose_labels_came_late():
     assert real[5:].mean() == pytest.approx(698, abs=1)
     assert np.mean(np.abs(found.value - real)) < 12  # the fall is 153
     assert np.all(np.abs(found.value - real) < 4 * found.realised_error)
+
+
+def test_sums_of_a_rounded_model_are_the_same_in_every_order():
+    rng = np.random.default_rng(4)
+    codes, _, loss = friedman(rng, 8_000)
+    model = loss_model.fit(codes, loss)
+    short = loss_model.rounded(model)
+    many = np.tile(loss_model.predict(short, codes), 40)
+    total = many.sum()
+    for _ in range(5):
+        assert rng.permutation(many).sum() == total
+        assert np.add.reduce(rng.permutation(many).reshape(100, -1).sum(axis=0)) == total
+    np.testing.assert_allclose(loss_model.predict(short, codes), loss_model.predict(model, codes), rtol=1e-4)
+    nothing = loss_model.LossModel(0.0, *(x[:0] for x in model[1:4]), 0.0)
+    assert loss_model.rounded(nothing) == nothing
+
+
+def test_the_search_for_the_number_of_trees_ends_and_finds_the_best_of_those_tried():
+    rng = np.random.default_rng(5)
+    codes, _, loss = friedman(rng, 4_000)
+    model = loss_model.fit(codes, loss, trees=60)
+    held = np.arange(4_000) % 5 == 4
+    errors = []
+    for trees in range(0, 60, 5):
+        part = loss_model.fit(codes[~held], loss[~held], trees=60)
+        short = part._replace(
+            **{name: getattr(part, name)[:trees] for name in ("feature", "threshold", "value")}
+        )
+        errors.append(np.mean((loss[held] - loss_model.predict(short, codes[held])) ** 2))
+    assert model.residual_variance <= min(errors) * (1 + 1e-9)

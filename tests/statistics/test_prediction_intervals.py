@@ -13,7 +13,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gpumon.statistics.prediction_intervals import (
     IntervalSums,
+    conformal_coverage,
     conformal_half_width,
+    conformal_half_width_interval,
     coverage,
     coverage_p,
     crossing_share,
@@ -167,3 +169,57 @@ def test_too_few_residuals_promise_nothing_finite(profiled):
     assert np.all(np.isnan(conformal_half_width(np.zeros_like(counts), edges, extremes * np.nan, 0.9)))
     with_infinite = counts + np.bincount([0], minlength=len(counts)) * 5
     assert np.isinf(conformal_half_width(with_infinite, edges, np.array([-np.inf, 7]), 0.8).value)
+
+
+def cells(values, edges):
+    """Counts of finite values as in ``ecdf``."""
+    counts = np.zeros(edges.size + 5, np.int64)
+    np.add.at(counts, 1 + np.searchsorted(edges, values, side="right"), 1)
+    return counts, np.array([values.min(), values.max()])
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-4, 4)),
+    st.floats(0, 5),
+    st.booleans(),
+)
+def test_conformal_coverage_lies_within_its_bounds(residuals, half_width, signed):
+    values = residuals if signed else np.abs(residuals)
+    edges = np.linspace(-4, 4, 9)
+    counts, extremes = cells(values, edges)
+    found = conformal_coverage(counts, edges, extremes, np.array(half_width))
+    share = np.mean(np.abs(residuals) <= half_width)
+    assert found.lower <= share <= found.upper
+    assert found.ci_lower - 1e-12 <= found.value <= found.ci_upper + 1e-12
+    fine = np.unique(np.concatenate((values, np.nextafter(values, np.inf))))
+    if len(fine) > 1:
+        exact = conformal_coverage(*cells_and(values, fine), np.array(half_width))
+        assert exact.lower == exact.value == exact.upper == pytest.approx(share)
+        expected = proportion_confint(round(share * len(values)), len(values), method="wilson")
+        np.testing.assert_allclose(exact[3:], expected, atol=1e-12)
+
+
+def cells_and(values, edges):
+    counts, extremes = cells(values, edges)
+    return counts, edges, extremes
+
+
+def test_the_interval_of_a_half_width_covers_as_often_as_it_says():
+    edges, hits = np.linspace(0, 6, 6001), 0
+    for seed in range(400):
+        sample = np.abs(np.random.default_rng(seed).normal(size=300))
+        counts, extremes = cells(sample, edges)
+        found = conformal_half_width_interval(counts, edges, extremes, 0.9)
+        assert found.ci_lower <= found.lower <= found.value <= found.upper <= found.ci_upper
+        hits += found.ci_lower <= stats.norm.ppf(0.95) <= found.ci_upper
+    assert 0.93 <= hits / 400 <= 0.98
+
+
+def test_without_rows_there_is_no_conformal_width_and_no_coverage():
+    edges = np.array([0.0, 1.0])
+    nothing, extremes = np.zeros(7, np.int64), np.array([np.inf, -np.inf])
+    assert np.isnan(conformal_half_width_interval(nothing, edges, extremes, 0.9).value)
+    assert np.isnan(conformal_coverage(nothing, edges, extremes, np.array(1.0)).value)
+    one, extremes = cells(np.array([0.5]), edges)
+    assert np.isnan(conformal_coverage(one, edges, extremes, np.array(np.nan)).value)
+    assert conformal_coverage(one, edges, extremes, np.array(np.inf)).value == 1.0

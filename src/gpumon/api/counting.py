@@ -28,6 +28,8 @@ def profile(
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
+    nominal: float | None = None,
+    features: str | Sequence[str] | None = None,
     exact: bool = False,
     backend: str = "auto",
     engine: Any = "auto",
@@ -38,19 +40,22 @@ def profile(
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
-    The arguments are those of :func:`scan`. Profiles on one plan add: the profile of a month is the sum of its days.
+    The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, and ``features``
+    the columns that errors are estimated from, as in :func:`evaluate`. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
     >>> (day + profile({"x": [3.0]}, like=day)).rows
     4
     """
     from gpumon.engines.engine import opened
+    from gpumon.engines.labels import NOMINAL, Labelling
 
+    labelling = None if nominal is None and features is None else Labelling(nominal=nominal or NOMINAL)
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
-            pairs=True, exact=exact, backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume,
-            progress=ticks,
+            pairs=True, exact=exact, labelling=labelling, features=features, backend=backend, engine=counting,
+            on_bad_file=on_bad_file, resume=resume, progress=ticks,
         )  # fmt: skip
     forget(resume, "table")
     return counted
@@ -74,11 +79,14 @@ def counted_profile(
     pairs: bool = True,
     exact: bool = False,
     labelling: Any = None,
+    features: str | Sequence[str] | None = None,
 ) -> Profile:
     """The profile of ``source``, which messages call ``what``: on a plan of its own, or that of ``like``.
 
-    ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels.
+    ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels;
+    ``features`` are columns that the errors of a regression are estimated from.
     """
+    from gpumon.api.estimating import learnt
     from gpumon.engines.notes import differences, left_out, of_labels, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
@@ -98,12 +106,15 @@ def counted_profile(
     expect(like, Profile | None, "like must be a Profile: gpumon.Profile.load(path) reads a saved one")
     columns = None if columns is None else names_of("columns", columns)
     roles = by_role(roles)
+    features = None if features is None else names_of("features", features)
+    if features is not None and columns is not None:
+        columns = list(dict.fromkeys([*columns, *features]))
     slicing = Slicing(timestamp, every, tuple(names_of("by", by or ())))
     if isinstance(source, Profile) or is_profile(source):
         saved = source if isinstance(source, Profile) else Profile.load(source)
         name = f"the {what} profile" if isinstance(source, Profile) else str(source)
         if like is None:
-            return as_reference(saved, name, columns, roles, exact=exact)
+            return as_reference(saved, name, columns, roles, exact=exact, features=features)
         return as_current(saved, name, like, slicing)
     local = engine.NAME == "local"
     if local:
@@ -135,6 +146,8 @@ def counted_profile(
             sample, columns=columns, roles=roles, timestamp=timestamp, without=skipped, name=table.name
         )
         empty = plan(schema, sample, pairs=pairs, exact=exact, labelling=labelling, name=table.name)
+        if features is not None:
+            empty = learnt(empty, table, features)
         skipped = schema.skipped
     else:
         empty = like.empty()

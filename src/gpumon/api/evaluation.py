@@ -29,6 +29,10 @@ def evaluate(
     target: str | None = None,
     score: str | Mapping[Any, str] | None = None,
     prediction: str | None = None,
+    lower: str | None = None,
+    upper: str | None = None,
+    nominal: float = 0.9,
+    features: str | Sequence[str] | None = None,
     labels: Any = None,
     on: str | None = None,
     duplicates: str = "raise",
@@ -61,6 +65,12 @@ def evaluate(
         the columns of labels, of scores (the probability of the positive class, or {class: column}, or what the
         names of such columns begin with), and of predicted classes or quantities; found by name if they are called
         "y_true", "y_pred_proba", "y_pred" and the like
+    lower, upper, nominal
+        the columns of the ends of prediction intervals that the model logs, and the share of the targets that they
+        promise to hold; without such columns, what prediction ± a width holds is told for the same share
+    features
+        columns that a regression's model reads: from them and the prediction the reference teaches what errors to
+        expect, which tells MAE and RMSE of rows without labels; their own drift is told too
     labels, on, duplicates
         a table of labels that came later, and the key that joins it to the predictions; a key that stands twice is
         refused, or with duplicates="last" its last label holds
@@ -113,9 +123,15 @@ def evaluate(
         )
         predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
         first = predictions if reference is None else reference
-        roles, by_class = _label_roles(first, target, score, prediction, weight)
-        labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
+        roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper))
+        labelling = Labelling(
+            task, threshold, nominal, None if positive is None else text_of(positive), by_class
+        )
         counted = [name for named in roles.values() for name in named] or None
+        if features is not None and counted is not None:
+            features = names_of("features", features)
+            roles["feature"] = [name for name in features if name not in counted]
+            counted += roles["feature"]
         if columns is not None and counted is not None:
             counted = list(dict.fromkeys([*counted, *names_of("columns", columns)]))
         what = "predictions" if reference is None else "reference"
@@ -123,13 +139,14 @@ def evaluate(
             "columns": counted, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
         }  # fmt: skip
-        before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
-        _refuse_unlabelled(before)
-        now = (
-            before
-            if reference is None
-            else counted_profile(predictions, "predictions", like=before, **options)
+        before = counted_profile(
+            first, what, pairs=False, exact=exact, labelling=labelling, features=features, **options
         )
+        _refuse_unlabelled(before)
+        now = before
+        if reference is not None:
+            options["columns"] = _without_labels(counted, roles, predictions)
+            now = counted_profile(predictions, "predictions", like=before, **options)
     done = time.perf_counter()
     before = before.with_totals()
     now = before if reference is None else now.with_totals()
@@ -198,7 +215,12 @@ def _with_labels(
 
 
 def _label_roles(
-    source: Any, target: str | None, score: Any, prediction: str | None, weight: str | None
+    source: Any,
+    target: str | None,
+    score: Any,
+    prediction: str | None,
+    weight: str | None,
+    ends: tuple[str | None, str | None],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The roles that are given, and the column of every class."""
     from gpumon.engines.labels import text_of
@@ -234,9 +256,25 @@ def _label_roles(
         raise SchemaError(
             "which column holds the labels is not clear: name it with target, or give labels and on for a table of them"
         )
-    if not {"score", "prediction"} & roles.keys():
+    for role, end in zip(("lower", "upper"), ends, strict=True):
+        expect(end, str | None, f"{role} must be the name of a column, not {end!r}")
+        if end is not None:
+            roles[role] = [end]
+    if not {"score", "prediction", "lower", "upper"} & roles.keys():
         raise SchemaError("which column holds the predictions is not clear: name it with score or prediction")
     return roles, by_class
+
+
+def _without_labels(
+    columns: list[str] | None, roles: Mapping[str, list[str]], source: Any
+) -> list[str] | None:
+    """The columns to look at, without that of labels if none have come: then the table need not have it."""
+    from gpumon.tables.table import Table
+
+    if columns is None or not isinstance(source, Table):
+        return columns
+    there = set(source.schema.names)
+    return [name for name in columns if name in there or name not in roles["target"]]
 
 
 def _refuse_unlabelled(counted: Profile) -> None:

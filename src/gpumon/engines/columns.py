@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PATTERNS",
+    "as_floats",
     "in_bytes",
     "microseconds",
     "numbers",
@@ -60,6 +61,13 @@ def numbers(array: pa.Array) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     elif pa.types.is_float16(kind):
         array = array.cast(pa.float32())
     return values_of(array), validity(array)
+
+
+def as_floats(array: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
+    """A numeric column as float64, NaN where null."""
+    x, valid = numbers(array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array)
+    x = x.astype(np.float64, copy=False)
+    return x if valid is None else np.where(valid, x, np.nan)
 
 
 def numbers_in(batch: pa.RecordBatch | DeviceBatch, name: str, *, device: bool) -> tuple[Any, Any]:

@@ -322,9 +322,10 @@ class _Tally:
             for key, values, valid in counter.numeric(batch)
         }
         ranked = ("", "spearman") in counter.like.plan
-        found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=ranked)
-        cells = dict(zip(columns, found, strict=True)) if ranked else {}
-        self.labels.add(batch, offsets, places, len(self.places))
+        wanted = ranked or bool(counter.labels.expected)
+        found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=wanted)
+        cells = dict(zip(columns, found, strict=True)) if wanted else {}
+        self.labels.add(batch, offsets, places, len(self.places), cells)
         for (subject, aspect), counted in counter.others(batch, offsets, cells):
             for (window, segment), state in zip(slices, counted, strict=True):
                 key = Key(window, segment, subject, aspect)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines.columns import numbers, numbers_in, packed, string_parts, strings
+from gpumon.engines import predicted_intervals
+from gpumon.engines.coding import Coder, number_of
+from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts, strings
+from gpumon.engines.expected_losses import Expecting
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
-from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.kernels.expected_losses import ExpectedCounts
+from gpumon.kernels.lookup import Guide, guide
+from gpumon.kernels.predicted_intervals import IntervalCounts
+from gpumon.profiles.expected_losses import ExpectedLosses
+from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import (
     MOST_CLASSES,
     Confusion,
@@ -26,7 +32,7 @@ from gpumon.profiles.labels import (
 from gpumon.profiles.numeric import edges_of
 from gpumon.profiles.profile import Key
 from gpumon.schema import Kind, Role
-from gpumon.tables.columns import listed, validity
+from gpumon.tables.columns import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +44,12 @@ if TYPE_CHECKING:
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
 
-__all__ = ["TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
+__all__ = ["NOMINAL", "TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
 
 TASKS = ("binary", "multiclass", "regression")
 FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
 MANY_CELLS, FEW_CELLS = 1_024, 128  # of one class against the rest: 8,192 for each of many would be much
+NOMINAL = 0.9
 STEPS = 64  # cells of the predictions of a regression, about equally filled
 
 
@@ -51,11 +58,13 @@ class Labelling:
     """How predictions are to be read; what is None is found in the data.
 
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
-    ``scores`` maps classes to columns where every class has a score of its own.
+    ``scores`` maps classes to columns where every class has a score of its own. ``nominal`` is the coverage that
+    prediction intervals promise.
     """
 
     task: str | None = None
     threshold: float = 0.5
+    nominal: float = NOMINAL
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,6 +74,11 @@ class Labelling:
         threshold: Any = self.threshold
         if not (isinstance(threshold, int | float) and np.isfinite(threshold)):
             raise OptionError(f"threshold {self.threshold!r} is no number: 0.5 is the usual one")
+        nominal: Any = self.nominal
+        if not (isinstance(nominal, int | float) and 0 < nominal < 1):
+            raise OptionError(
+                f"nominal {self.nominal!r} is no share: 0.9 means that intervals promise to hold 90 %"
+            )
 
 
 def label_states(
@@ -86,14 +100,30 @@ def label_states(
     labelling = labelling or Labelling()
     target, predictions, scores = (schema.of(role) for role in (Role.TARGET, Role.PREDICTION, Role.SCORE))
     weight = schema.of(Role.WEIGHT)[:1]
-    if len(target) != 1 or not (predictions or scores):
+    if len(target) != 1 or not any(map(schema.of, (Role.PREDICTION, Role.SCORE, Role.LOWER, Role.UPPER))):
         return {}
     try:
-        numeric(schema, (*weight, *scores), name)
+        ends = predicted_intervals.ends(schema, name)
+        numeric(schema, (*weight, *scores, *ends), name)
         task = labelling.task or task_of(schema, sample, target[0], predictions, scores, labelling)
+        if ends and not scores and not predictions:
+            task = "regression"
         if task == "regression":
-            against = (predictions or scores)[0]
-            return _regression(schema, sample, (target[0], against), weight, name)
+            nominal = np.array([float(labelling.nominal)])
+            found: dict[tuple[str, str], State] = {}
+            for against in (*predictions, *scores)[:1]:
+                found = _regression(schema, sample, (target[0], against), weight, nominal, name)
+            if ends:
+                numeric(schema, target, name)
+                found["", "intervals"] = predicted_intervals.planned(
+                    sample, (target[0], *ends), weight, nominal
+                )
+            return found
+        if ends:
+            raise SchemaError(
+                f"{name}: {ends[0]!r} and {ends[1]!r} are ends of intervals, which are of quantities and not of classes; "
+                "give task='regression', or leave them out"
+            )
         states = _classification(
             schema, sample, target[0], predictions[:1], scores, weight, task, labelling, name
         )
@@ -139,10 +169,15 @@ def task_of(
 
 
 def _regression(
-    schema: Schema, sample: pa.Table, columns: tuple[str, str], weight: Sequence[str], name: str
+    schema: Schema,
+    sample: pa.Table,
+    columns: tuple[str, str],
+    weight: Sequence[str],
+    nominal: NDArray[np.float64],
+    name: str,
 ) -> dict[tuple[str, str], State]:
     numeric(schema, columns, name)
-    y, p = (_floats(sample[column]) for column in columns)
+    y, p = (as_floats(sample[column]) for column in columns)
     with np.errstate(invalid="ignore", over="ignore"):
         e = p - y
     e = e[np.isfinite(e)]
@@ -150,7 +185,7 @@ def _regression(
     centre = np.array([np.quantile(known, 0.5, method="nearest") if known.size else 0.0])
     return {
         ("", "residuals"): Residuals.on(
-            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS)
+            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS), nominal
         )
     }
 
@@ -205,12 +240,12 @@ def _classification(
     if by_class:
         cells = MANY_CELLS if len(classes) <= FEW_CLASSES else FEW_CELLS
         for text in classes:
-            edges = score_edges(_floats(sample[by_class[text]]), (), cells)
+            edges = score_edges(as_floats(sample[by_class[text]]), (), cells)
             states["", f"scores {text}"] = Scores.on(
                 (target, by_class[text]), weight, (text,), edges, np.zeros(0)
             )
     elif scores and task == "binary":
-        edges = score_edges(_floats(sample[scores[0]]), (labelling.threshold,))
+        edges = score_edges(as_floats(sample[scores[0]]), (labelling.threshold,))
         states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges, threshold)
     return states
 
@@ -236,13 +271,9 @@ def _ordered(texts: set[str], *, binary: bool) -> tuple[str, ...]:
     if binary and texts and texts <= {"false", "true"}:
         texts = {"false", "true"}
     try:
-        return tuple(sorted(texts, key=lambda text: (_number(text), text)))
+        return tuple(sorted(texts, key=lambda text: (number_of(text), text)))
     except ValueError:
         return tuple(sorted(texts))
-
-
-def _number(text: str) -> float:
-    return {"false": 0.0, "true": 1.0}[text] if text in {"false", "true"} else float(text)
 
 
 def _distinct(column: pa.ChunkedArray) -> set[str]:
@@ -274,94 +305,26 @@ def digest(key: pa.Array) -> NDArray[np.uint64]:
     return select("cpu").hash_strings(*string_parts(strings(key)))
 
 
-def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    return as_floats(column.combine_chunks())
-
-
-def as_floats(array: pa.Array) -> NDArray[np.float64]:
-    """A numeric column as float64, NaN where null."""
-    x, valid = numbers(array)
-    x = x.astype(np.float64, copy=False)
-    return x if valid is None else np.where(valid, x, np.nan)
-
-
-@dataclass(frozen=True)
-class _Coder:
-    """From a column to class numbers: 0 … K − 1, K for any other value, K + 1 where missing."""
-
-    classes: tuple[str, ...]
-    kernels: Kernels
-
-    def __call__(self, array: pa.Array) -> NDArray[np.int32]:
-        if isinstance(array, pa.DictionaryArray):
-            of_values = self(array.dictionary)
-            codes, valid = numbers(array.indices)
-            codes = codes.astype(np.int64) if valid is None else np.where(valid, codes, len(of_values))
-            entries = np.append(of_values, np.int32(len(self.classes) + 1))
-            return np.asarray(entries[codes], np.int32)
-        if pa.types.is_boolean(array.type):
-            array = array.cast(pa.uint8())
-        if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-            return self.of_numbers(*numbers(array))
-        data, ends = string_parts(strings(array))
-        places = self.kernels.find_strings(
-            data, ends, self.kernels.hash_strings(data, ends), self._dictionary
-        )
-        places[places < 0] = len(self.classes)
-        there = validity(array)
-        if there is not None:
-            places[~there] = len(self.classes) + 1
-        return places
-
-    def of_column(self, batch: pa.RecordBatch, name: str) -> NDArray[np.int32]:
-        """The class numbers of a column of a batch: numbers are read where they are."""
-        kind = batch.schema.field(name).type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return self.of_numbers(*numbers_in(batch, name, device=self.kernels.DEVICE))
-        return self(batch.column(name))
-
-    def of_numbers(self, values: Any, valid: Any) -> NDArray[np.int32]:
-        """As for a column, from values and validity as :meth:`gpumon.kernels.Kernels.classes` takes them."""
-        known, order = self._numbers
-        found = self.kernels.classes(values, valid, known)
-        return found if order is None else order[found]
-
-    @cached_property
-    def _numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
-        """The classes as increasing numbers, and the class of each of these (None: they are in order)."""
-        values = np.full(len(self.classes), np.nan)
-        for i, text in enumerate(self.classes):
-            try:
-                values[i] = _number(text)
-            except ValueError:
-                continue
-        order = np.argsort(values, kind="stable").astype(np.int32)
-        after = np.array([len(self.classes), len(self.classes) + 1], np.int32)
-        return values[order], None if (np.diff(order) > 0).all() else np.concatenate((order, after))
-
-    @cached_property
-    def _dictionary(self) -> Dictionary:
-        data, ends = packed(self.classes)
-        return dictionary(data, ends, self.kernels.hash_strings(data, ends))
-
-
 class LabelCounter:
     """What counting needs beside the plan; made once, and shared by threads."""
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
         self.kernels = kernels
         self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
-        self.coders: dict[tuple[str, ...], _Coder] = {}
+        self.coders: dict[tuple[str, ...], Coder] = {}
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
+        self.expected: dict[tuple[str, str], Expecting] = {}
         for key, state in self.states.items():
             if isinstance(state, Scores):
                 self.guides[key] = (guide(state.edges),)
             elif isinstance(state, Residuals):
                 self.guides[key] = tuple(guide(each) for each in (state.edges, state.sizes, state.steps))
+            elif isinstance(state, ExpectedLosses):
+                self.expected[key] = Expecting(state, like, kernels)
 
-    def coder(self, classes: tuple[str, ...]) -> _Coder:
+    def coder(self, classes: tuple[str, ...]) -> Coder:
         """The coder of some classes."""
-        return self.coders.setdefault(classes, _Coder(classes, self.kernels))
+        return self.coders.setdefault(classes, Coder(classes, self.kernels))
 
 
 class LabelTally:
@@ -373,9 +336,17 @@ class LabelTally:
         self.sorted: dict[tuple[str, str], dict[tuple[int, int], list[NDArray[np.float64]]]] = {}
 
     def add(
-        self, batch: pa.RecordBatch, offsets: NDArray[np.int64], places: NDArray[np.int64], size: int
+        self,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        size: int,
+        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
     ) -> None:
-        """Count a batch whose rows are grouped by slice; ``size`` places are needed."""
+        """Count a batch whose rows are grouped by slice; ``size`` places are needed.
+
+        ``cells`` are those of the numeric columns' values, if expected losses are counted.
+        """
         there = set(batch.schema.names)
         codes: dict[tuple[tuple[str, ...], str], NDArray[np.int32]] = {}
 
@@ -411,6 +382,10 @@ class LabelTally:
                 guides: Any = self.counter.guides[key]
                 centre = float(state.centre[0])
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
+            elif isinstance(state, Intervals):
+                predicted_intervals.count(state, batch, offsets, places, into)
+            elif isinstance(state, ExpectedLosses):
+                self.counter.expected[key](batch, cells, weights, offsets, places, into)
 
     def _labels(self, state: Scores | SortedScores, coded: Any) -> NDArray[np.int32]:
         """0 (negative), 1 (positive) or 2 (unlabelled) for every row."""
@@ -519,6 +494,8 @@ _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Confusion: (ConfusionCounts, ConfusionCounts._fields),
     Scores: (ScoreCounts, ScoreCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
+    Intervals: (IntervalCounts, IntervalCounts._fields),
+    ExpectedLosses: (ExpectedCounts, ExpectedCounts._fields),
 }
 
 

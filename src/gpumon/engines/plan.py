@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines.columns import PATTERNS, in_bytes, numbers, strings
+from gpumon.engines.columns import PATTERNS, as_floats, in_bytes, strings
 from gpumon.engines.labels import label_states
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
@@ -55,7 +55,7 @@ def plan(
     ``labelling`` says how predictions are to be read; ``name`` is what messages call the table.
     """
     values = {
-        column.name: _floats(sample.column(column.name))
+        column.name: as_floats(sample.column(column.name))
         for column in schema
         if column.kind is Kind.NUMERIC and column.name in sample.column_names
     }
@@ -101,11 +101,6 @@ def settled(counted: Profile) -> Profile:
 def _in_full(name: str) -> bool:
     """Whether a name is surely the value itself, not shortened and not mended."""
     return len(name) < LONGEST_NAME // 2 and "\N{REPLACEMENT CHARACTER}" not in name
-
-
-def _floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    x, valid = numbers(column.combine_chunks())
-    return x.astype(np.float64) if valid is None else np.where(valid, x, np.nan)
 
 
 def _states(

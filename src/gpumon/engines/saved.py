@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.engines.notes import differences
 from gpumon.errors import InputError, MergeError, OptionError, SchemaError
+from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.labels import Labelled
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Profile
@@ -30,6 +31,7 @@ def as_reference(
     roles: Mapping[str, Sequence[str]],
     *,
     exact: bool,
+    features: Sequence[str] | None = None,
 ) -> Profile:
     """A profile in the place of a reference: its columns that are asked for. What it does not hold is refused."""
     given = {column: role for role, named in roles.items() if role != "ignore" for column in named}
@@ -45,6 +47,13 @@ def as_reference(
     if exact and all(aspect != "sorted" for _, aspect in saved.plan):
         raise OptionError(
             f"{name} does not hold the values that exact needs: profile its table again with exact"
+        )
+    if features is not None and not any(
+        isinstance(state, ExpectedLosses) and set(features) <= {*state.columns}
+        for state in saved.plan.values()
+    ):
+        raise OptionError(
+            f"{name} has not learnt what errors to expect from {listed(features)}: profile its table again with features"
         )
     kept = set(saved.columns if columns is None else columns) - set(roles.get("ignore", ()))
     if kept == set(saved.columns):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
 __all__ = [
@@ -233,6 +234,18 @@ class Kernels(Protocol):
         into: ResidualCounts,
     ) -> None:
         """Add residuals to ``into``; NaN where missing. Guides: of the residuals, their sizes, the predictions."""
+        ...
+
+    def expected(
+        self,
+        cells: Sequence[NDArray[np.integer]],
+        groups: Sequence[NDArray[np.int64]],
+        forests: Sequence[Forest],
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The value of every row by each forest, (forests, rows), and whether it has a cell that is unsupported.
+
+        ``cells`` are of columns, as ``numeric`` gives them, and ``groups`` their codes; see ``kernels.expected_losses``.
+        """
         ...
 
 

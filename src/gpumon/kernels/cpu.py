@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit
 
 from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
+from gpumon.kernels.expected_losses import coded
+from gpumon.kernels.forest import walked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "cpu"
@@ -212,6 +215,14 @@ def residuals(
     """Count residuals; see :class:`gpumon.kernels.Kernels`."""
     limits = tuple(guide.limits[: -guide.stride - 1] for guide in guides)
     _residuals(target, prediction, _weights(weights), centre, offsets, places, *limits, *into)
+
+
+def expected(
+    cells: Sequence[NDArray[np.integer]], groups: Sequence[NDArray[np.int64]], forests: Sequence[Forest]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What forests expect of rows; see :class:`gpumon.kernels.Kernels`."""
+    codes, unsupported = coded(cells, groups)
+    return np.stack([walked(codes, forest) for forest in forests]), unsupported
 
 
 def _weights(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
+from gpumon.kernels.expected_losses import coded
 from gpumon.kernels.lookup import cells_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
 NAME = "plain"
@@ -259,6 +261,24 @@ def residuals(
             gone = [~known[0][start:stop], ~known[1][start:stop]]
             counted = (gone[0] & ~gone[1], gone[1] & ~gone[0], gone[0] & gone[1])
             into.missing[place] += [np.count_nonzero(each) for each in counted]
+
+
+def expected(
+    cells: Sequence[NDArray[np.integer]], groups: Sequence[NDArray[np.int64]], forests: Sequence[Forest]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What forests expect of rows; see :class:`gpumon.kernels.Kernels`."""
+    codes, unsupported = coded(cells, groups)
+    rows = np.arange(len(codes))
+    found = np.empty((len(forests), rows.size))
+    for total, forest in zip(found, forests, strict=True):
+        total[:] = forest.base
+        nodes = forest.features.shape[1]
+        for features, splits, leaves in zip(forest.features, forest.codes, forest.leaves, strict=True):
+            node = np.zeros(rows.size, np.int64)
+            for _ in range(int(nodes).bit_length()):
+                node = 2 * node + 1 + (codes[rows, features[node]] > splits[node])
+            np.add(total, leaves[node - nodes], out=total)
+    return found, unsupported
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from gpumon.metrics.over_time import OVER_TIME_METRICS
 from gpumon.metrics.performance import PERFORMANCE
 from gpumon.metrics.prediction_drift import PREDICTION_DRIFT
 from gpumon.metrics.rollups import ROLLUPS
+from gpumon.metrics.uncertainty import UNCERTAINTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +28,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *PREDICTION_DRIFT,
     *ROLLUPS,
     *OVER_TIME_METRICS,
+    *UNCERTAINTY,
 )
 """Every metric, in the order of the specification."""
 

@@ -37,6 +37,7 @@ of quantities
 ``targets``            moments of the target
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
+                       See also :mod:`gpumon.metrics.interval_readings` and :mod:`gpumon.metrics.expected_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -51,12 +52,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from gpumon.metrics import expected_readings, interval_readings
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
+from gpumon.profiles.expected_losses import ExpectedLosses
+from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
 from gpumon.statistics import calibration, estimation, ranking, regression
 from gpumon.statistics.calibration_change import ErrorChange
-from gpumon.statistics.ecdf import Bounds
+from gpumon.statistics.ecdf import Bounds, Certified
 from gpumon.statistics.estimation import Estimate
 from gpumon.statistics.intervals import Interval
 
@@ -78,7 +82,9 @@ MATURITY = 0.8
 SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
-SHARED = frozenset({"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges"})
+SHARED = frozenset(
+    {"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges", "nominal"}
+)
 PROBABILITY = frozenset(
     {
         "loss",
@@ -94,7 +100,11 @@ PROBABILITY = frozenset(
         "intercept",
     }
 )
-WITHOUT_LABELS = frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
+WITHOUT_LABELS = (
+    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
+    | interval_readings.WITHOUT_LABELS
+    | expected_readings.WITHOUT_LABELS
+)
 LEVEL = 0.95
 BLOCK_CELLS = 400_000
 STRATA = 20
@@ -158,8 +168,10 @@ class LabelReadings:
                 continue  # predictions come from elsewhere
             if "confidence" in metric.reads and aspect != "scores":
                 continue  # of one class among many it says nothing
+            if "coverage" in metric.reads and parts:
+                continue  # another aspect has told it
             if not together.keys().isdisjoint(metric.reads):
-                if aspect in {"scores", "residuals"}:
+                if aspect in {"scores", "residuals", "intervals"}:
                     parts += _change(metric, sides, place, level)
                 continue
             if isinstance(state, Scores) and aspect != "scores":
@@ -250,9 +262,11 @@ def _measured(
         for name in metric.reads
     ]
     found = metric.formula(*arguments)
-    value = found.value if isinstance(found, Bounds | Interval | Estimate) else np.asarray(found)
-    lower, upper = (found.lower, found.upper) if isinstance(found, Bounds) else (value, value)
+    value = found.value if isinstance(found, Bounds | Certified | Interval | Estimate) else np.asarray(found)
+    lower, upper = (found.lower, found.upper) if isinstance(found, Bounds | Certified) else (value, value)
     interval = Interval(*found[:3]) if isinstance(found, Interval | Estimate) else None
+    if isinstance(found, Certified):
+        interval = Interval(value, found.ci_lower, found.ci_upper)
     if metric.interval is not None:
         own = [side[name] for name in metric.reads if name not in SHARED]
         interval = metric.interval(*own, level=LEVEL)
@@ -286,16 +300,16 @@ def _change(
         part for name in metric.reads for part in TOGETHER[sides[0].kind][name](sides[0], sides[1], place)
     ]
     found = metric.formula(*arguments)
-    assert isinstance(found, Interval | ErrorChange)
     rows = _rows(metric, sides[1])
     nothing = np.full(found.value.shape, np.nan)
+    certified = isinstance(found, Bounds)
     part = {
         "column": None,
         "value": found.value,
-        "lower": found.value,
-        "upper": found.value,
-        "ci_lower": found.lower,
-        "ci_upper": found.upper,
+        "lower": found.lower if certified else found.value,
+        "upper": found.upper if certified else found.value,
+        "ci_lower": nothing if certified else found.lower,
+        "ci_upper": nothing if certified else found.upper,
         "n": rows,
         "reference": nothing,
         "p_value": nothing,
@@ -306,7 +320,12 @@ def _change(
     }
     if metric.judged:
         part["effect"] = found.value if metric.better == "lower" else np.abs(found.value)
-        if level is not None:
+        if level is not None and metric.null is not None:
+            together = TOGETHER[sides[0].kind]
+            both = {name: make(sides[0], sides[1], place) for name, make in together.items()}
+            part["p_value"] = np.where(np.isnan(found.value), np.nan, metric.null.p_value(found.value, both))  # type: ignore[arg-type]
+            part["noise"] = metric.null.critical(level, both)  # type: ignore[arg-type]
+        elif level is not None:
             error = (found.upper - found.lower) / (2 * TWO_SIDED)
             if isinstance(found, ErrorChange):
                 part["p_value"], part["noise"] = found.p, found.critical(level)
@@ -333,6 +352,8 @@ def _row(
     """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
     before = [pick(x)[place] for x in _measured(metric, sides[0])]
     now = [pick(x) for x in _measured(metric, sides[1], sides[0], place)]
+    if metric.promise:
+        before = [np.full(now[0].shape, sides[1][metric.promise])] * 5
     value, was = now[0], before[0]
     rows = _rows(metric, sides[1])
     nothing = np.full(value.shape, np.nan)
@@ -362,6 +383,8 @@ def _row(
             error = _reach(before, now) / TWO_SIDED
             part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
             part["noise"] = -special.ndtri(level / 2) * error / scale
+            if metric.test is not None:
+                part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)
 
 
@@ -436,6 +459,10 @@ def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
         return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
     if "coverage" in metric.reads:
         return np.array([state.rows for state in side.states])
+    if side.kind is Intervals:
+        return interval_readings.rows(side, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
+    if side.kind is ExpectedLosses:
+        return expected_readings.rows(side, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
     return np.asarray(side.stack("counts").sum(axis=-1))
 
 
@@ -519,7 +546,7 @@ def _score_moments(side: _Side, first: int, second: int) -> Any:
     errors = side.stack("errors")[:, :2].sum(axis=1)
     counts = side.stack("mass" if side.states[0].weight else "counts")[:, :2, :-2]
     weight = counts.sum(axis=(-1, -2)) + _probable(side)
-    return _moments(
+    return regression.weighted_moments(
         weight, errors[:, 6] if side.states[0].weight else weight, errors[:, first], errors[:, second]
     )
 
@@ -552,7 +579,7 @@ def _gap(side: _Side) -> Any:
     weight = counts.sum(axis=(-1, -2)) + _probable(side)
     both = errors[:, :2].sum(axis=1)
     squared_weight = both[:, 6] if side.states[0].weight else weight
-    return _moments(weight, squared_weight, errors[:, 0, 0] - errors[:, 1, 0], both[:, 1])
+    return regression.weighted_moments(weight, squared_weight, errors[:, 0, 0] - errors[:, 1, 0], both[:, 1])
 
 
 def _fine(side: _Side) -> tuple[Any, Any, Any]:
@@ -589,21 +616,15 @@ def _binned(side: _Side, which: str, part: int) -> Any:
     return side.made[which][part]
 
 
-def _moments(weight: Any, squared_weight: Any, total: Any, squares: Any) -> Any:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        n = np.where(squared_weight > 0, weight * weight / squared_weight, 0.0 * weight)
-        mean = total / weight
-        spread = np.maximum(squares / weight - mean * mean, 0.0) * n
-    return np.stack((n, mean, spread), axis=-1)
-
-
 def _residual_moments(side: _Side, first: str, second: str, weight: str = "weight") -> Any:
     sums = side.stack("sums")
     total = sums[:, RESIDUALS.index(weight)]
     squared = sums[:, RESIDUALS.index("weight²")] if side.states[0].weight else total
     if weight != "weight" and side.states[0].weight:
         squared = squared * total / np.where(sums[:, 0] > 0, sums[:, 0], 1.0)
-    return _moments(total, squared, *(sums[:, RESIDUALS.index(name)] for name in (first, second)))
+    return regression.weighted_moments(
+        total, squared, *(sums[:, RESIDUALS.index(name)] for name in (first, second))
+    )
 
 
 def _target_moments(side: _Side) -> Any:
@@ -696,6 +717,8 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     Confusion: {},
     Scores: {"tables": _strata, "losses": _score_losses, "both_bins": _calibration_bins},
     Residuals: {"losses": _residual_losses},
+    Intervals: interval_readings.TOGETHER,
+    ExpectedLosses: {},
 }
 
 READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
@@ -757,5 +780,8 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "absolute_cells": lambda side: side.stack("absolute"),
         "absolute_edges": lambda side: side.states[0].sizes,
         "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
+        **interval_readings.CONFORMAL,
     },
+    Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
+    ExpectedLosses: expected_readings.READINGS,
 }

@@ -53,12 +53,15 @@ LABELLED = frozenset(
         "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
         "residual_cells", "residual_edges", "residual_extremes", "absolute_cells", "absolute_edges",
         "absolute_extremes",
+        "intervals", "interval_widths", "width_cells", "nominal", "half_width",
+        "expected_absolute", "expected_square", "absolute_left", "square_left", "unsupported", "predicted_rows",
+        "absolute_backtest", "square_backtest",
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
 
 
-OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
+OF_REFERENCE = frozenset({"calibrated", "known_confusion", "half_width"})
 """The readings that are the reference's also where the current side is measured."""
 
 
@@ -137,6 +140,10 @@ class Metric:
     """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
     interval: Callable[..., Any] | None = field(default=None, repr=False)
     """The 95 % interval, from the same readings without those that both sides share, and the argument ``level``."""
+    promise: str = ""
+    """A reading of what the value ought to be: it stands in the place of the reference's value."""
+    test: Callable[..., Any] | None = field(default=None, repr=False)
+    """The p-value that the promise is kept, from the readings and the promise."""
     null: Null | None = field(default=None, repr=False)
     exact: Callable[..., float] | None = field(default=None, repr=False)
     """The same from sorted values, for ``exact=True``."""

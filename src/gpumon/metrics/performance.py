@@ -395,6 +395,44 @@ PERFORMANCE = (
             id_,
             f"estimated_{name}",
             formula,
+            reads=(f"expected_{loss}", f"{loss}_left"),
+            compares=False,
+            unit="target",
+            method="without labels: errors learnt from the reference's labelled rows (DLE, XC-11)",
+            about=f"The {name.upper()} that the features and the predictions lead to expect, by boosted trees that learnt the "
+            "errors of the reference [unit of the target]. Blind to concept drift.",
+            better="lower",
+            relative=True,
+            warn=0.05,
+            alert=0.1,
+        )
+        for id_, name, formula, loss in (
+            ("PS-07", "mae", estimation.expected_loss, "absolute"),
+            ("PS-06", "rmse", estimation.expected_root_loss, "square"),
+        )
+    ),
+    *(
+        Metric(
+            "PS-09",
+            f"{name}_over_estimate",
+            formula,
+            reads=(f"{loss}_backtest",),
+            compares=False,
+            method="of the rows with labels; delta method",
+            better="lower",
+            warn=0.05,
+            alert=0.1,
+        )
+        for name, formula, loss in (
+            ("mae", estimation.realised_over_expected, "absolute"),
+            ("rmse", estimation.root_realised_over_expected, "square"),
+        )
+    ),
+    *(
+        Metric(
+            id_,
+            f"estimated_{name}",
+            formula,
             reads=("scored", "calibrated", *reads),
             compares=False,
             method="without labels: the reference's calibration of the score (CBPE, XC-11)",

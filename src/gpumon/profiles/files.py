@@ -21,6 +21,8 @@ import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.expected_losses import ExpectedLosses
+from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
@@ -38,13 +40,27 @@ FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
     kind.__name__: kind.on
-    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals, SortedScores)
+    for kind in (
+        Numeric,
+        Sorted,
+        Categorical,
+        Pairs,
+        Rows,
+        Times,
+        Confusion,
+        Scores,
+        Residuals,
+        SortedScores,
+        Intervals,
+        ExpectedLosses,
+    )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step",
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups "
+    "trees split_features split_codes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives",
+    "threshold sizes steps negatives positives nominal base residual_variance leaves",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive",
@@ -62,6 +78,8 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "scores": Scores,
     "sorted": SortedScores,
     "residuals": Residuals,
+    "intervals": Intervals,
+    "expected": ExpectedLosses,
 }
 ROW = pa.schema(
     [
@@ -301,6 +319,8 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
         kind = LABELLED.get(aspect.partition(" ")[0])
         if subject or type(labelled) is not kind or not set(labelled.sources) <= set(schema.names):
             raise ProfileError("its predictions and labels are not those of its columns")
+        if isinstance(labelled, ExpectedLosses):
+            _check_cells(schema, plan, labelled)
     for column in schema:
         state = plan[column.name, "values"]
         if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):
@@ -314,6 +334,16 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
         numbers = np.concatenate((pairs.centre, pairs.scale, pairs.tables))
         if pairs.tables.size not in {0, size} or not np.isfinite(numbers).all() or (pairs.scale <= 0).any():
             raise ProfileError("its pairs are not those of its numeric columns")
+
+
+def _check_cells(schema: Schema, plan: dict[tuple[str, str], State], losses: ExpectedLosses) -> None:
+    """Raise a ProfileError unless every cell of a feature has its code."""
+    for name, size in zip(losses.columns[1:], losses.cells.tolist(), strict=True):
+        state = plan[name, "values"]
+        numeric = isinstance(state, Numeric) and size == state.edges.size + 5
+        categorical = isinstance(state, Categorical) and size <= len(state.vocabulary) + 2
+        if schema[name].kind is Kind.TEXT or not (numeric or categorical):
+            raise ProfileError(f"the codes of column {name!r} are not those of its cells")
 
 
 def _checked_facts(facts: Any) -> dict[str, Any]:

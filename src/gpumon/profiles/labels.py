@@ -25,6 +25,7 @@ __all__ = [
     "ERRORS",
     "LABELS",
     "MOST_CLASSES",
+    "NOMINAL",
     "RESIDUALS",
     "Confusion",
     "Labelled",
@@ -38,6 +39,9 @@ MOST_CLASSES = 1_000
 
 CELLS = 8_192
 """Equal cells of scores from 0 to 1; a power of two, so that their edges are floating-point numbers themselves."""
+
+NOMINAL = np.array([0.9])
+"""The coverage that prediction intervals promise if nothing else is said."""
 
 LABELS = ("negative", "positive", "unlabelled")
 
@@ -226,6 +230,7 @@ class Residuals(Labelled):
     edges: NDArray[np.float64] = field(metadata=PLAN)  # (m,), of e
     sizes: NDArray[np.float64] = field(metadata=PLAN)  # (k,), of |e|
     steps: NDArray[np.float64] = field(metadata=PLAN)  # (j,), of predictions
+    nominal: NDArray[np.float64] = field(metadata=PLAN)  # (1,): what prediction ± half-width is to cover
     counts: NDArray[np.int64] = field(metadata=SUM)  # (m + 5,)
     absolute: NDArray[np.int64] = field(metadata=SUM)  # (k + 5,)
     extremes: NDArray[np.float64] = field(metadata=EXTREMES)  # (2, 2): of e, of |e|
@@ -236,7 +241,7 @@ class Residuals(Labelled):
 
     def __post_init__(self) -> None:
         m, k, j = self.edges.size + 5, self.sizes.size + 5, self.steps.size + 5
-        wanted = ((m,), (k,), (2, 2), (len(RESIDUALS),), (j,), (j, 4), (3,), (1,))
+        wanted = ((m,), (k,), (2, 2), (len(RESIDUALS),), (j,), (j, 4), (3,), (1,), (1,))
         found = (
             self.counts,
             self.absolute,
@@ -246,7 +251,7 @@ class Residuals(Labelled):
             self.errors,
             self.missing,
         )
-        if tuple(array.shape for array in (*found, self.centre)) != wanted:
+        if tuple(array.shape for array in (*found, self.centre, self.nominal)) != wanted:
             raise ProfileError("a state of residuals has the wrong shape: it is damaged")
 
     @classmethod
@@ -258,6 +263,7 @@ class Residuals(Labelled):
         edges: NDArray[np.float64],
         sizes: NDArray[np.float64],
         steps: NDArray[np.float64],
+        nominal: NDArray[np.float64] = NOMINAL,
     ) -> Residuals:
         """Nothing counted yet."""
         for each in (edges, sizes, steps):
@@ -265,6 +271,8 @@ class Residuals(Labelled):
                 raise ProfileError("edges must be finite and increasing")
         if len(columns) != 2 or not np.isfinite(centre).all():
             raise ProfileError("residuals have a target and one column, and a finite centre")
+        if nominal.shape != (1,) or not 0 < nominal[0] < 1:
+            raise ProfileError("the nominal coverage of prediction intervals is a share between 0 and 1")
         return cls(
             tuple(columns),
             tuple(weight),
@@ -272,6 +280,7 @@ class Residuals(Labelled):
             edges,
             sizes,
             steps,
+            nominal,
             np.zeros(edges.size + 5, np.int64),
             np.zeros(sizes.size + 5, np.int64),
             np.array([[np.inf, -np.inf]] * 2),

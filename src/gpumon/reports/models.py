@@ -28,6 +28,7 @@ __all__ = ["charts"]
 
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
+BESIDE = ("interval_coverage", "conformal_coverage")  # of another family, and drawn like performance
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
 POINTS = 200  # of a curve
@@ -60,6 +61,8 @@ def _courses(report: Report) -> dict[str, str]:
     if not labels:
         return {}
     rows = report.results.where(family=FAMILY, segment=None)
+    for name in BESIDE:
+        rows += report.results.where(metric=name, segment=None)
     names = dict.fromkeys(
         (row.metric.removeprefix(ESTIMATED), row.column)
         for row in rows

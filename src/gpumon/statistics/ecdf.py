@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bounds",
+    "Certified",
     "boundaries",
     "kolmogorov_smirnov",
     "ks_sorted",
@@ -38,6 +39,16 @@ class Bounds(NamedTuple):
     value: Floats
     lower: Floats
     upper: Floats
+
+
+class Certified(NamedTuple):
+    """A value with both: bounds that contain that of these rows, and the interval for the population's."""
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+    ci_lower: Floats
+    ci_upper: Floats
 
 
 def boundaries(edges: Floats, extremes: Floats) -> Floats:

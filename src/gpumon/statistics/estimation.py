@@ -36,14 +36,18 @@ __all__ = [
     "calibrate",
     "confusion",
     "effective_rows",
+    "expected_loss",
+    "expected_root_loss",
     "f1",
     "label_shift",
     "log_loss",
     "mean_loss",
     "precision",
+    "realised_over_expected",
     "recall",
     "roc_auc",
     "root_mean_loss",
+    "root_realised_over_expected",
     "specificity",
     "unsupported_share",
 ]
@@ -276,18 +280,73 @@ def mean_loss(predicted: Floats, residual_variance: ArrayLike, level: float = 0.
     predicted = np.asarray(predicted, np.float64)
     rows = predicted.shape[-1]
     if rows == 0:
-        unknown = np.full(predicted.shape[:-1], np.nan)
-        return Estimate(unknown, unknown, unknown, unknown, unknown)
+        return expected_loss(np.full((*predicted.shape[:-1], 3), np.nan), residual_variance, level)
     value = np.asarray(np.mean(predicted, axis=-1))
-    realised = np.broadcast_to(np.asarray(residual_variance, np.float64) / rows, value.shape)
-    variance = realised + np.var(predicted, axis=-1) / rows
+    spread = np.var(predicted, axis=-1) * rows
+    return expected_loss(
+        np.stack((np.full(value.shape, rows), value, spread), axis=-1), residual_variance, level
+    )
+
+
+def expected_loss(moments: Floats, residual_variance: ArrayLike, level: float = 0.95) -> Estimate:
+    """``mean_loss`` from the moments (..., 3) of the losses predicted for the rows: n, mean, Σ (x − mean)² [its unit].
+
+    >>> [round(float(x), 3) for x in expected_loss(np.array([100.0, 2.0, 50.0]), 0.5)]
+    [2.0, 1.804, 2.196, 0.1, 0.071]
+    """
+    n, value, spread = np.moveaxis(np.asarray(moments, np.float64), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        realised = np.asarray(residual_variance, np.float64) / np.where(n > 0, n, np.nan)
+        variance = realised + spread / n / n
     found = intervals.normal(value, variance, level, 0.0)
     return Estimate(value, found.lower, found.upper, np.sqrt(variance), np.sqrt(realised))
 
 
 def root_mean_loss(predicted: Floats, residual_variance: ArrayLike, level: float = 0.95) -> Estimate:
     """The root of ``mean_loss``, with errors by the delta method: RMSE from predicted squared errors."""
-    squared = mean_loss(predicted, residual_variance, level)
+    return _root(mean_loss(predicted, residual_variance, level))
+
+
+def expected_root_loss(moments: Floats, residual_variance: ArrayLike, level: float = 0.95) -> Estimate:
+    """The root of ``expected_loss``, with errors by the delta method: RMSE from moments of expected squared errors."""
+    return _root(expected_loss(moments, residual_variance, level))
+
+
+def realised_over_expected(sums: Floats, level: float = 0.95) -> Interval:
+    """Realised loss over the loss that was expected of the same rows [0 or more]: 1 where the estimate was right.
+
+    ``sums`` (..., 6): rows n, Σ loss, Σ expected, Σ loss², Σ loss·expected, Σ expected². What raises this above 1 is no
+    change of the features, which the estimate knows, but of what the target is given them. The interval is by
+    the delta method (``intervals.ratio_of_means``). NaN without labelled rows.
+
+    >>> loss, expected = np.array([1.0, 3.0, 2.0]), np.array([1.0, 2.0, 2.0])
+    >>> sums = [3, loss.sum(), expected.sum(), loss @ loss, loss @ expected, expected @ expected]
+    >>> float(realised_over_expected(np.array(sums)).value)
+    1.2
+    """
+    n, loss, expected, losses, products, expectations = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a, b = loss / n, expected / n
+        return intervals.ratio_of_means(
+            n,
+            a,
+            b,
+            np.maximum(losses - n * a * a, 0.0),
+            np.maximum(expectations - n * b * b, 0.0),
+            products - n * a * b,
+            level,
+        )
+
+
+def root_realised_over_expected(sums: Floats, level: float = 0.95) -> Interval:
+    """The root of ``realised_over_expected``: realised RMSE over the expected one, from sums of squared errors."""
+    with np.errstate(invalid="ignore"):
+        ends = (np.sqrt(np.maximum(end, 0.0)) for end in realised_over_expected(sums, level))
+        return intervals.Interval(*ends)
+
+
+def _root(squared: Estimate) -> Estimate:
+    """An estimate of a mean square as that of its root."""
     with np.errstate(divide="ignore", invalid="ignore"):
         value, lower, upper = (np.sqrt(np.maximum(part, 0.0)) for part in squared[:3])
         return Estimate(

@@ -15,17 +15,24 @@ import numpy as np
 from gpumon.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from gpumon.statistics import Floats
 
-__all__ = ["LossModel", "fit", "predict"]
+    Tree = tuple[NDArray[np.int64], NDArray[np.uint8], Floats]  # features, thresholds, leaves
+
+__all__ = ["LossModel", "fit", "predict", "rounded"]
 
 BINS = 256
 FEWEST = 20
 """Rows that a leaf must have."""
 
 SHRINKAGE = 0.1
+PATIENCE = 25
+"""Trees without any gain after which no more are tried."""
+
 HELD_OUT = 5
 """Every fifth row is held out to choose the number of trees and to measure the residual variance."""
 
@@ -52,7 +59,8 @@ def fit(codes: NDArray[np.uint8], loss: Floats, trees: int = 150, depth: int = 5
     """Learn the expected loss from ``codes`` (rows, features) and the ``loss`` (rows,) of labelled rows.
 
     Least squares with shrinkage 0.1. Every fifth row is held out to find how many trees, of ``trees`` at most, predict
-    it best, and what variance they leave; so many are then fitted to all rows. The same rows in the same order give the same model, bit for bit. Raises InputError
+    it best, and what variance they leave; so many are then fitted to all rows. The search ends where 25 trees have not
+    bettered the best. The same rows in the same order give the same model, bit for bit. Raises InputError
     where codes and losses do not fit each other, or there are no rows, or a loss is not finite.
 
     >>> rng = np.random.default_rng(0)
@@ -79,15 +87,25 @@ def fit(codes: NDArray[np.uint8], loss: Floats, trees: int = 150, depth: int = 5
     held = np.arange(len(loss)) % HELD_OUT == HELD_OUT - 1
     kept, residual_variance = trees, np.nan
     if held.any():
-        tried = _boost(codes[~held], loss[~held], trees, depth)
-        left = loss[held] - tried.base
+        left = loss[held] - np.mean(loss[~held])
+        fresh = codes[held]
         errors = [float(np.mean(left**2))]
-        for feature, threshold, value in zip(tried.feature, tried.threshold, tried.value, strict=True):
-            left -= value[_leaves(feature, threshold, codes[held])]
+        for feature, threshold, value in _trees(codes[~held], loss[~held], trees, depth):
+            left -= value[_leaves(feature, threshold, fresh)]
             errors.append(float(np.mean(left**2)))
+            if len(errors) - 1 - int(np.argmin(errors)) >= PATIENCE:
+                break
         kept = int(np.argmin(errors))
         residual_variance = errors[kept]
-    return _boost(codes, loss, kept, depth)._replace(residual_variance=residual_variance)
+    found = list(_trees(codes, loss, kept, depth))
+    nodes = 2**depth - 1
+    return LossModel(
+        float(np.mean(loss)),
+        np.array([feature for feature, _, _ in found], np.int64).reshape(kept, nodes),
+        np.array([threshold for _, threshold, _ in found], np.uint8).reshape(kept, nodes),
+        np.array([value for _, _, value in found], np.float64).reshape(kept, nodes + 1),
+        residual_variance,
+    )
 
 
 def predict(model: LossModel, codes: NDArray[np.uint8]) -> Floats:
@@ -101,24 +119,35 @@ def predict(model: LossModel, codes: NDArray[np.uint8]) -> Floats:
     return found
 
 
-def _boost(codes: NDArray[np.uint8], loss: Floats, trees: int, depth: int) -> LossModel:
-    """So many trees, each fitted to what those before it leave."""
-    columns = np.ascontiguousarray(codes.T).astype(np.int64)
-    base, nodes = float(np.mean(loss)), 2**depth - 1
-    model = LossModel(
-        base,
-        np.zeros((trees, nodes), np.int64),
-        np.zeros((trees, nodes), np.uint8),
-        np.zeros((trees, nodes + 1)),
-        np.nan,
+def rounded(model: LossModel, bits: int = 22) -> LossModel:
+    """The model with base and leaves as whole multiples of a power of two [unit of the loss].
+
+    The unit is 2^−``bits`` of the largest loss that the trees can give, or a little more: then the predictions of up to
+    2^(53 − ``bits``) rows add without any rounding, so their sum is the same in every order.
+
+    >>> model = fit(np.repeat(np.arange(2, dtype=np.uint8), 50)[:, None], np.repeat([1.0, 1.1], 50), 3, 1)
+    >>> float(np.max(np.abs(rounded(model).value - model.value))) < 1e-6
+    True
+    """
+    largest = abs(model.base) + float(np.sum(np.max(np.abs(model.value), axis=-1, initial=0.0)))
+    if largest == 0:
+        return model
+    unit = 2.0 ** (np.ceil(np.log2(largest)) - bits)
+    return model._replace(
+        base=float(np.rint(model.base / unit) * unit), value=np.rint(model.value / unit) * unit
     )
-    residual = loss - base
-    for tree in range(trees):
-        model.feature[tree], model.threshold[tree], leaf = _grow(columns, residual, depth)
-        rows = np.maximum(np.bincount(leaf, minlength=nodes + 1), 1)
-        model.value[tree] = SHRINKAGE * np.bincount(leaf, residual, minlength=nodes + 1) / rows
-        residual -= model.value[tree][leaf]
-    return model
+
+
+def _trees(codes: NDArray[np.uint8], loss: Floats, trees: int, depth: int) -> Iterator[Tree]:
+    """So many trees, each fitted to what those before it and the mean leave."""
+    columns = np.ascontiguousarray(codes.T)
+    residual = loss - np.mean(loss)
+    for _ in range(trees):
+        feature, threshold, leaf = _grow(columns, residual, depth)
+        rows = np.maximum(np.bincount(leaf, minlength=2**depth), 1)
+        value = SHRINKAGE * np.bincount(leaf, residual, minlength=2**depth) / rows
+        residual -= value[leaf]
+        yield feature, threshold, value
 
 
 def _leaves(
@@ -133,27 +162,43 @@ def _leaves(
 
 
 def _grow(
-    columns: NDArray[np.int64], residual: Floats, depth: int
+    columns: NDArray[np.uint8], residual: Floats, depth: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
-    """One tree, level by level: features and thresholds of its nodes, and the leaf of every row."""
+    """One tree, level by level: features and thresholds of its nodes, and the leaf of every row.
+
+    Of two children the smaller one is counted and the other is what their parent has left: exact, as all are whole numbers.
+    """
     features, rows = columns.shape
     feature = np.zeros(2**depth - 1, np.int64)
     threshold = np.full(2**depth - 1, BINS - 1, np.uint8)
     packed, unit, shift = _packed(residual)
     node = np.zeros(rows, np.int64)  # within its level
+    histogram = _histogram(columns, node, packed, 1)
     for level in range(depth):
         nodes = 2**level
-        offset = node * BINS
-        histogram = np.empty((features, nodes, BINS))
-        for number, codes in enumerate(columns):
-            histogram[number] = np.bincount(offset + codes, packed, minlength=nodes * BINS).reshape(
-                nodes, BINS
-            )
         split, at = _best_splits(histogram, unit, shift)
         first = nodes - 1
         feature[first : first + nodes], threshold[first : first + nodes] = split, at
-        node = 2 * node + (columns[split[node], np.arange(rows)] > at[node])
+        above = columns[split[node], np.arange(rows)] > at[node]
+        if level < depth - 1:
+            above_rows = np.bincount(node, above, minlength=nodes)
+            second = 2 * above_rows <= np.bincount(node, minlength=nodes)  # it is the smaller one
+            few = np.flatnonzero(above == second[node])
+            counted = _histogram(columns[:, few], node[few], packed[few], nodes)
+            both = np.stack((histogram - counted, counted), axis=2)
+            both[:, ~second] = both[:, ~second, ::-1]
+            histogram = both.reshape(features, 2 * nodes, BINS)
+        node = 2 * node + above
     return feature, threshold, node
+
+
+def _histogram(columns: NDArray[np.uint8], node: NDArray[np.int64], packed: Floats, nodes: int) -> Floats:
+    """Sums of ``packed`` by node and code of every feature, (features, nodes, bins)."""
+    offset, size = node * BINS, nodes * BINS
+    found = np.empty((len(columns), nodes, BINS))
+    for number, codes in enumerate(columns):
+        found[number] = np.bincount(offset + codes, packed, minlength=size).reshape(nodes, BINS)
+    return found
 
 
 def _packed(residual: Floats) -> tuple[Floats, float, float]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from gpumon.statistics import intervals
-from gpumon.statistics.ecdf import Bounds, spans
+from gpumon.statistics.ecdf import Bounds, Certified, spans
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IntervalSums",
+    "conformal_coverage",
     "conformal_half_width",
+    "conformal_half_width_interval",
     "coverage",
     "coverage_p",
     "crossing_share",
@@ -39,7 +42,7 @@ class IntervalSums(NamedTuple):
     """Sums over rows; arrays (...), of which the counts are int64."""
 
     rows: Counts
-    """Rows with both ends; they are not NaN."""
+    """Rows with both ends: not NaN, and not the same infinity."""
     crossings: Counts
     """Of these, those whose lower end is above their upper end."""
     width: Floats
@@ -59,7 +62,7 @@ class IntervalSums(NamedTuple):
 
 
 def interval_sums(lower: Floats, upper: Floats, target: Floats, nominal: float) -> IntervalSums:
-    """Sums of predicted intervals over the last axis; ``target`` is NaN where there is no label (yet).
+    """Sums of predicted intervals over the last axis; ``target`` is not finite where there is no label (yet).
 
     ``nominal`` is the coverage that was promised, such as 0.9. The interval score of a row is its width plus
     2 / (1 − nominal) times the distance by which its target lies outside. Source: Winkler (1972), J. Am. Stat. Assoc.
@@ -69,8 +72,9 @@ def interval_sums(lower: Floats, upper: Floats, target: Floats, nominal: float) 
     >>> sums.covered, sums.above, sums.score
     (array(1), array(1), array(5.))
     """
-    present = ~np.isnan(lower) & ~np.isnan(upper)
-    labelled = present & ~np.isnan(target)
+    with np.errstate(invalid="ignore"):
+        present = ~np.isnan(upper - lower)
+    labelled = present & np.isfinite(target)
     crossed = present & (lower > upper)
     usable, scored = present & ~crossed, labelled & ~crossed
     with np.errstate(invalid="ignore"):
@@ -171,6 +175,58 @@ def conformal_half_width(counts: Counts, edges: Floats, extremes: Floats, nomina
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     value = np.where(np.isfinite(upper), np.clip(high, lower, upper), np.inf)
     return Bounds(*(np.where(n > 0, bound, np.nan) for bound in (value, lower, upper)))
+
+
+def conformal_half_width_interval(
+    counts: Counts, edges: Floats, extremes: Floats, nominal: float | Floats, level: float = 0.95
+) -> Certified:
+    """``conformal_half_width`` with an interval for that of the population [unit of the target].
+
+    The order statistics of ranks n·q ± z·√(n·q·(1 − q)), q the ``nominal`` coverage, taken outward over their cells; no
+    distribution is supposed. Source: Conover (1999), Practical Nonparametric Statistics, section 3.2.
+
+    >>> edges = np.linspace(0, 4, 401)
+    >>> counts = np.concatenate(([0, 0], np.repeat(100, 400), [0, 0, 0, 0]))
+    >>> [round(float(x), 2) for x in conformal_half_width_interval(counts, edges, np.array([0, 4.0]), 0.9)]
+    [3.6, 3.6, 3.61, 3.58, 3.62]
+    """
+    rows = np.sum(counts[..., :-2], axis=-1)
+    q = np.asarray(nominal, np.float64)
+    with np.errstate(divide="ignore"):
+        reach = special.ndtri((1 + level) / 2) * np.sqrt(q * (1 - q) / rows)
+    reach = np.where(rows > 0, reach, 0.0)
+    lower = conformal_half_width(counts, edges, extremes, np.maximum(q - reach, 0.0)).lower
+    upper = conformal_half_width(counts, edges, extremes, np.minimum(q + reach, 1.0)).upper
+    return Certified(*conformal_half_width(counts, edges, extremes, nominal), lower, upper)
+
+
+def conformal_coverage(
+    counts: Counts, edges: Floats, extremes: Floats, half_width: Floats, level: float = 0.95
+) -> Certified:
+    """Share of the rows whose target lies within prediction ± ``half_width`` [0 to 1], with Wilson's interval.
+
+    ``counts`` of residuals as for ``conformal_half_width``; ``half_width`` (...) is that of other rows, as of the
+    reference. A cell that the half-width cuts is what lies between ``lower`` and ``upper``, its rows spread evenly.
+    NaN where there are no rows, or no half-width.
+
+    >>> edges, counts = np.array([0.0, 1.0, 2.0]), np.array([0, 0, 6, 4, 0, 0, 0, 0])
+    >>> [round(float(x), 2) for x in conformal_coverage(counts, edges, np.array([0.0, 1.9]), np.array(1.0))[:3]]
+    [0.6, 0.6, 1.0]
+    """
+    left, right = spans(edges, extremes)
+    half = np.asarray(half_width, np.float64)[..., None]
+    crosses = (left < 0) & (right > 0)
+    near = np.where(crosses, 0.0, np.minimum(np.abs(left), np.abs(right)))
+    far = np.maximum(np.abs(left), np.abs(right))
+    finite, rows = counts[..., 1:-3], np.sum(counts[..., :-2], axis=-1)
+    parts = (_covered(left, right, half), far <= half, near <= half)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, lower, upper = (
+            np.where(np.isnan(half[..., 0]), np.nan, np.sum(finite * part, axis=-1) / rows) for part in parts
+        )
+    value = np.clip(value, lower, upper)
+    around = intervals.wilson(value * rows, rows, level)
+    return Certified(value, lower, upper, around.lower, around.upper)
 
 
 def _mean(n: Counts, total: Floats, squares: Floats, level: float) -> Interval:

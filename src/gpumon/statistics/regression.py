@@ -41,6 +41,7 @@ __all__ = [
     "root_mean_squared_error",
     "root_mean_squared_error_interval",
     "symmetric_percentage_error",
+    "weighted_moments",
 ]
 
 
@@ -65,6 +66,27 @@ def moments(n: ArrayLike, total: ArrayLike, squares: ArrayLike, centre: ArrayLik
     mean = _over(total, n)
     about = np.maximum(squares - total * mean, 0.0)
     return np.stack([n, mean + centre, about], axis=-1)
+
+
+def weighted_moments(
+    weight: ArrayLike, squared_weight: ArrayLike, total: ArrayLike, squares: ArrayLike
+) -> Floats:
+    """Moments (..., 3) from sums over weighted rows, Σ w, Σ w², Σ w·x, Σ w·x²: effective rows, mean, Σ (x − mean)².
+
+    The effective number of rows is (Σ w)² / Σ w², and the squared deviations are of so many. Source: Kish (1965),
+    Survey Sampling.
+
+    >>> weighted_moments(4.0, 8.0, 10.0, 30.0)
+    array([2. , 2.5, 2.5])
+    """
+    weight, squared_weight, total, squares = (
+        np.asarray(x, np.float64) for x in (weight, squared_weight, total, squares)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n = np.where(squared_weight > 0, weight * weight / squared_weight, 0.0 * weight)
+        mean = total / weight
+        spread = np.maximum(squares / weight - mean * mean, 0.0) * n
+    return np.stack((n, mean, spread), axis=-1)
 
 
 def mean_squared_error(error: Floats) -> Floats:

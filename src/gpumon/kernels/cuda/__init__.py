@@ -21,6 +21,8 @@ import numpy as np
 from gpumon.kernels import REGISTERS, Bitmask, Comoments, NumericCounts
 from gpumon.kernels.cuda import categories, numbers, pairs, predictions
 from gpumon.kernels.cuda.toolchain import THREADS, address, arrays, device, stream, to_device, to_host
+from gpumon.kernels.expected_losses import coded
+from gpumon.kernels.forest import walked
 from gpumon.kernels.lookup import guide as guide_of
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
     from gpumon.kernels.cuda.toolchain import Kernel
+    from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "confusion",
     "device",
     "distinct",
+    "expected",
     "find_strings",
     "hash_strings",
     "numeric",
@@ -272,6 +276,15 @@ def residuals(
             span, highest = into.extremes[place], found[first:last].max(axis=0, initial=-np.inf)
             span[:, 0] = np.minimum(span[:, 0], -highest[:, 0] + 0.0)  # −0.0 is 0.0
             span[:, 1] = np.maximum(span[:, 1], highest[:, 1])
+
+
+def expected(
+    cells: Sequence[Any], groups: Sequence[NDArray[np.int64]], forests: Sequence[Forest]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What forests expect of rows, found on the host; see :class:`gpumon.kernels.Kernels`."""
+    here = [cell if isinstance(cell, np.ndarray) else to_host(cell) for cell in cells]
+    codes, unsupported = coded(here, groups)
+    return np.stack([walked(codes, forest) for forest in forests]), unsupported
 
 
 def _counted(codes: Any, offsets: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -1,0 +1,113 @@
+"""How sure a model says it is, and whether that holds: prediction intervals (PD-13), rows that the reference did not know."""
+
+from __future__ import annotations
+
+from gpumon.metrics.metric import CERTIFIED, Metric
+from gpumon.metrics.significance import KOLMOGOROV
+from gpumon.statistics import ecdf, intervals, prediction_intervals
+
+__all__ = ["UNCERTAINTY"]
+
+ABSOLUTE = ("absolute_cells", "absolute_edges", "absolute_extremes")
+
+UNCERTAINTY = (
+    Metric(
+        "PD-13",
+        "interval_coverage",
+        prediction_intervals.coverage,
+        reads=("intervals",),
+        compares=False,
+        method="PICP; Wilson's interval; against the nominal coverage by the score test",
+        better="higher",
+        promise="nominal",
+        test=prediction_intervals.coverage_p,
+        warn=0.02,
+        alert=0.05,
+    ),
+    Metric(
+        "PD-13",
+        "interval_score",
+        prediction_intervals.winkler_score,
+        reads=("intervals",),
+        compares=False,
+        unit="target",
+        method="Winkler's; Student's interval of a mean",
+        better="lower",
+        relative=True,
+        warn=0.05,
+        alert=0.1,
+    ),
+    Metric(
+        "PD-13",
+        "mean_interval_width",
+        prediction_intervals.mean_width,
+        reads=("interval_widths",),
+        compares=False,
+        unit="target",
+        method="Student's interval of a mean",
+        relative=True,
+        warn=0.05,
+        alert=0.1,
+    ),
+    Metric(
+        "PD-13",
+        "interval_width_shift",
+        ecdf.kolmogorov_smirnov,
+        reads=("width_cells",),
+        method=f"Kolmogorov-Smirnov of the widths; {CERTIFIED}",
+        about="Kolmogorov-Smirnov distance between the widths of the reference's prediction intervals and the current ones "
+        "[0 to 1]; no labels are needed.",
+        null=KOLMOGOROV,
+        warn=0.05,
+        alert=0.1,
+    ),
+    Metric(
+        "PD-13",
+        "interval_crossing_share",
+        prediction_intervals.crossing_share,
+        reads=("interval_widths",),
+        compares=False,
+        method="Wilson's interval",
+        better="lower",
+        warn=0.001,
+        alert=0.01,
+    ),
+    Metric(
+        "MD-11",
+        "unsupported_share",
+        intervals.wilson,
+        reads=("unsupported", "predicted_rows"),
+        compares=False,
+        method="Wilson's interval; a feature beyond the reference's range, or a category that it lacks",
+        about="Share of the rows about which the reference says nothing [0 to 1]: what is estimated without labels is "
+        "worth the less the higher it is.",
+        better="lower",
+        warn=0.01,
+        alert=0.05,
+    ),
+    Metric(
+        "PD-13",
+        "conformal_coverage",
+        prediction_intervals.conformal_coverage,
+        reads=(*ABSOLUTE, "half_width"),
+        compares=False,
+        method="prediction ± the reference's conformal half-width; Wilson's interval",
+        better="higher",
+        promise="nominal",
+        warn=0.02,
+        alert=0.05,
+    ),
+    Metric(
+        "PD-13",
+        "conformal_half_width",
+        prediction_intervals.conformal_half_width_interval,
+        reads=(*ABSOLUTE, "nominal"),
+        compares=False,
+        unit="target",
+        method=f"split-conformal, of the rows themselves; {CERTIFIED}",
+        better="lower",
+        relative=True,
+        warn=0.1,
+        alert=0.2,
+    ),
+)

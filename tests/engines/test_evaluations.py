@@ -1,0 +1,66 @@
+"""Predictions, intervals and expected losses are counted on a cluster as in one process."""
+
+from __future__ import annotations
+
+import distributed
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import gpumon
+
+COUNTED = {
+    "residuals": ("counts", "absolute", "extremes", "at_step", "missing"),
+    "intervals": ("counts", "tallies", "extremes", "missing"),
+    "expected losses": ("counts",),
+}
+OPTIONS = {
+    "target": "y", "prediction": "p", "lower": "lo", "upper": "hi", "features": ["kind", "x"],
+    "timestamp": "t", "every": "1d", "by": "group",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def write(folder, files, seed):
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for i in range(files):
+        n = 1_200
+        kind, x = rng.choice(["a", "b", "c"], n), rng.normal(size=n)
+        p, spread = 3 * x, np.where(kind == "a", 2.0, 1.0)
+        y = np.where(rng.random(n) < 0.1, np.nan, p + rng.normal(0, spread))
+        table = {
+            "y": y, "p": p, "lo": p - 1.6 * spread, "hi": p + 1.6 * spread, "x": x, "kind": kind,
+            "t": np.datetime64("2026-03-01") + rng.integers(0, 2, n), "group": rng.choice(["north", "south"], n),
+        }  # fmt: skip
+        pq.write_table(pa.table(table), folder / f"{i:02}.parquet")
+    return str(folder)
+
+
+def test_a_regression_with_intervals_and_features(client, tmp_path, small_partitions):
+    reference, current = write(tmp_path / "reference", 4, 0), write(tmp_path / "current", 5, 1)
+    here = gpumon.evaluate(current, reference, engine="local", **OPTIONS)
+    there = gpumon.evaluate(current, reference, engine=client, **OPTIONS)
+    assert there.facts["Engine"].startswith("dask, 2 workers")
+    for sides in ((here.reference, there.reference), (here.current, there.current)):
+        one, two = sides
+        assert one.plan == two.plan
+        for key, state in one.states.items():
+            for name in COUNTED.get(key.aspect, ()):
+                assert (getattr(state, name) == getattr(two.states[key], name)).all(), (key, name)
+            if key.aspect == "expected losses":
+                assert (state.sums[:, 0] == two.states[key].sums[:, 0]).all()
+    for name in ("value", "lower", "upper", "ci_lower", "ci_upper", "p_value", "threshold"):
+        found = (report.results[name].astype(float) for report in (here, there))
+        assert np.allclose(*found, rtol=1e-9, atol=1e-12, equal_nan=True), name
+    assert here.results["status"].tolist() == there.results["status"].tolist()
+    assert {"estimated_mae", "interval_coverage", "conformal_coverage"} <= set(there.results["metric"])
