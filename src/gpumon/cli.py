@@ -200,6 +200,13 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
 @click.option("--weight", metavar="COLUMN", help="Column of weights")
 @click.option(
+    "--sensitive",
+    "sensitive_features",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column whose values are groups of people, for fairness (may be repeated)",
+)
+@click.option(
     "--maturity", type=float, help="Share of labels that a window needs to be judged  [default: 0.8]"
 )
 @click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows")
@@ -228,7 +235,8 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
     inputs = (predictions, options["labels"], options["reference"])
     _spare_inputs(files, *(path for path in inputs if path is not None))
-    options["by"] = options["by"] or None
+    for name in ("by", "sensitive_features"):
+        options[name] = options[name] or None
     score: Any = scores[0] if len(scores) == 1 and "=" not in scores[0] else None
     if scores and score is None:
         score = {name: column for name, _, column in (each.partition("=") for each in scores)}

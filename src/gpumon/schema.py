@@ -24,13 +24,19 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a column is to the model. Ids and timestamps are no features: they differ by nature."""
+    """What a column is to the model. Ids and timestamps are no features: they differ by nature.
+
+    Sensitive columns make the groups of people of which fairness is measured; an attribution is what a feature added to a
+    prediction (a Shapley value, say).
+    """
 
     FEATURE = "feature"
     TARGET = "target"
     PREDICTION = "prediction"
     SCORE = "score"
     WEIGHT = "weight"
+    SENSITIVE = "sensitive"
+    ATTRIBUTION = "attribution"
     TIMESTAMP = "timestamp"
     ID = "id"
 

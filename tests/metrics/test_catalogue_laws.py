@@ -49,17 +49,18 @@ def same_shares() -> gpumon.Report:
 @pytest.fixture(scope="module")
 def evaluated() -> list[gpumon.Report]:
     """Predictions of two classes, of three, and of quantities, each against itself three times over."""
+    groups = rng.choice(["f", "m"], 900)
     p = rng.dirichlet((1, 1, 1), 600)
     thirds = {"y": rng.choice(["a", "b", "c"], 600), "a": p[:, 0], "b": p[:, 1], "c": p[:, 2]}
-    halves = {"y": rng.random(900) < 0.4, "p": rng.random(900)}
+    halves = {"y": rng.random(900) < 0.4, "p": rng.random(900), "sex": groups}
     y = rng.normal(10, 3, 700)
-    amounts = {"y": y, "p": y + rng.normal(size=700)}
+    amounts = {"y": y, "p": y + rng.normal(size=700), "sex": groups[:700]}
     return [
         gpumon.evaluate(repeated(rows, 3), rows, target="y", **given)
         for rows, given in (
-            (halves, {"score": "p"}),
+            (halves, {"score": "p", "sensitive_features": "sex"}),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),
-            (amounts, {"prediction": "p"}),
+            (amounts, {"prediction": "p", "sensitive_features": "sex"}),
         )
     ]
 
@@ -100,7 +101,9 @@ def test_a_metric_is_computed_for_some_column(same_shares, evaluated, metric):
     assert any(row.value == row.value for row in rows)
 
 
-@pytest.mark.parametrize("metric", [m for m in CATALOGUE if m.labelled], ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", [m for m in CATALOGUE if m.labelled or m.broken_down], ids=lambda metric: metric.name
+)
 def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, metric):
     for report in evaluated:
         for row in report.results.where(metric=metric.name):

@@ -36,6 +36,7 @@ def evaluate(
     threshold: float = 0.5,
     weight: str | None = None,
     maturity: float | None = None,
+    sensitive_features: str | Sequence[str] | None = None,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
@@ -72,6 +73,9 @@ def evaluate(
         a column of weights
     maturity
         the share of a window's rows that must have a label before it is judged, 0.8 by default
+    sensitive_features
+        columns whose values are groups of people, such as ["sex", "age_group"]: rates of every group and of all
+        combinations, gaps between groups, and how these have changed; many numbers are cut into four groups of the reference
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -83,7 +87,7 @@ def evaluate(
     """
     from gpumon.engines.engine import opened
     from gpumon.engines.labels import Labelling, text_of
-    from gpumon.metrics import chosen
+    from gpumon.metrics import chosen, served
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
@@ -106,6 +110,8 @@ def evaluate(
     predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates)
     first = predictions if reference is None else reference
     roles, by_class = _label_roles(first, target, score, prediction, weight)
+    if sensitive_features is not None:
+        roles["sensitive"] = names_of("sensitive_features", sensitive_features)
     labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
     columns = [name for named in roles.values() for name in named] or None
     what = "predictions" if reference is None else "reference"
@@ -121,6 +127,7 @@ def evaluate(
             if reference is None
             else counted_profile(predictions, "predictions", like=before, **options)
         )
+    wanted = served(wanted, before)
     done = time.perf_counter()
     before, now = before.with_totals(), now.with_totals()
     level = limits.level(wanted) if reference is not None else None

@@ -89,7 +89,7 @@ def scan(
     """
     from gpumon.engines.energy import drawn
     from gpumon.engines.engine import opened
-    from gpumon.metrics import chosen
+    from gpumon.metrics import chosen, served
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
     from gpumon.verdicts.judge import judge
@@ -114,6 +114,7 @@ def scan(
             )
         now = counted_profile(current, "current", like=before, **options)
         energy = drawn(meter, counting.energy())
+    wanted = served(wanted, before)
     done = time.perf_counter()
     forget(resume, "reference", "current")
     before, now = before.with_totals(), now.with_totals()

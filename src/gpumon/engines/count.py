@@ -21,6 +21,7 @@ from gpumon.engines.columns import (
     string_parts,
     strings,
 )
+from gpumon.engines.groups import GroupCounter, GroupTally
 from gpumon.engines.labels import LabelCounter, LabelTally
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
@@ -238,6 +239,11 @@ class Counter:
         return LabelCounter(self.like, self.kernels)
 
     @cached_property
+    def groups(self) -> GroupCounter:
+        """What counting by groups and slices needs."""
+        return GroupCounter(self.like, self.kernels, self.labels)
+
+    @cached_property
     def _rank_tables(self) -> NDArray[np.float64]:
         """The mid-rank of each cell of each ranked column, NaN for the missing: (k, most cells)."""
         state = self.like.plan["", "spearman"]
@@ -286,6 +292,7 @@ class _Tally:
         self.numeric: dict[tuple[str, str], NumericCounts] = {}
         self.states: dict[Key, State] = {}
         self.labels = LabelTally(counter.labels)
+        self.groups = GroupTally(counter.groups)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
@@ -299,7 +306,9 @@ class _Tally:
         ranked = ("", "spearman") in counter.like.plan
         found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=ranked)
         cells = dict(zip(columns, found, strict=True)) if ranked else {}
-        self.labels.add(batch, offsets, places, len(self.places))
+        coded = self.labels.coded(batch)
+        self.labels.add(batch, offsets, places, len(self.places), coded)
+        self.groups.add(batch, offsets, places, len(self.places), coded)
         for (subject, aspect), counted in counter.others(batch, offsets, cells):
             for (window, segment), state in zip(slices, counted, strict=True):
                 key = Key(window, segment, subject, aspect)
@@ -330,7 +339,7 @@ class _Tally:
                 if held.counts[place].any():
                     parts = (array[place] for array in held)
                     states[Key(window, segment, subject, aspect)] = Numeric(edges, *parts)
-        states |= self.labels.states(self.places)
+        states |= self.labels.states(self.places) | self.groups.states(self.places)
         return Profile(like.schema, like.plan, states)
 
 

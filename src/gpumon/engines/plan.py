@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gpumon.engines.columns import PATTERNS, in_bytes, numbers, strings
+from gpumon.engines.groups import group_states
 from gpumon.engines.labels import label_states
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
@@ -68,6 +69,7 @@ def plan(
         if pairs:
             states |= _pairs(schema, values, states, pool)
     states |= label_states(schema, sample, labelling, name, exact=exact)
+    states |= group_states(schema, sample, states, labelling, name)
     return Profile(schema, states)
 
 

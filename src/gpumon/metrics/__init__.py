@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gpumon.errors import OptionError
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
+from gpumon.metrics.fairness import FAIRNESS
 from gpumon.metrics.metric import FAMILIES, Metric
 from gpumon.metrics.model_drift import MODEL_DRIFT
 from gpumon.metrics.performance import PERFORMANCE
@@ -15,7 +16,9 @@ from gpumon.metrics.prediction_drift import PREDICTION_DRIFT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen"]
+    from gpumon.profiles.profile import Profile
+
+__all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen", "served"]
 
 CATALOGUE: tuple[Metric, ...] = (
     *DATA_DISTRIBUTION,
@@ -23,6 +26,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *DATA_INTEGRITY,
     *MODEL_DRIFT,
     *PREDICTION_DRIFT,
+    *FAIRNESS,
 )
 """Every metric, in the order of the specification."""
 
@@ -56,3 +60,28 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
             raise OptionError(f"there is no metric {wanted!r}: {hint}")
         found += [metric for metric in matches if metric not in found]
     return tuple(found)
+
+
+def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
+    """The metrics without those of groups that a profile knows nothing of.
+
+    OptionError says what was to be given if none is left.
+    """
+    known = {aspect for subject, aspect in reference.plan if subject == ""}
+    found, needs = [], ""
+    for metric in metrics:
+        lacking = [NEEDS[name] for name in metric.reads if name in NEEDS and NEEDS[name][0] not in known]
+        if lacking:
+            needs = needs or f"{metric.name} needs {lacking[0][1]}"
+        else:
+            found.append(metric)
+    if needs and not found:
+        raise OptionError(f"nothing is left to measure: {needs}")
+    return tuple(found)
+
+
+NEEDS = dict.fromkeys(("groups", "selected_groups"), ("groups", "sensitive_features and predicted classes"))
+NEEDS |= dict.fromkeys(
+    ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
+)
+"""Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpumon.metrics.groups import GroupReadings
 from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
@@ -47,16 +48,19 @@ class Measured:
     reference's; NaN for a metric that is not judged. ``noise`` is in the same unit.
     """
 
-    def __init__(self, results: Results, effect: Floats, noise: Floats) -> None:
+    def __init__(self, results: Results, effect: Floats, noise: Floats, absolute: Any = False) -> None:
         self.results = results
         self.effect = effect
         self.noise = noise
+        self.absolute = np.broadcast_to(absolute, effect.shape)
+        """Which rows are judged without a reference too."""
 
     def described(self) -> Measured:
-        """The values alone: no reference, nothing to judge."""
-        for name in ("reference", "p_value"):
-            self.results[name][:] = np.nan
-        return Measured(self.results, np.full_like(self.effect, np.nan), self.noise)
+        """The values alone: no reference, and nothing to judge but what is absolute."""
+        self.results["reference"][:] = np.nan
+        self.results["p_value"][~self.absolute] = np.nan
+        effect = np.where(self.absolute, self.effect, np.nan)
+        return Measured(self.results, effect, self.noise, self.absolute)
 
 
 @np.errstate(
@@ -96,6 +100,7 @@ def measure(
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
+    grouped = GroupReadings(reference, current, slices, maturity)
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -103,9 +108,9 @@ def measure(
             ]
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
-        elif metric.labelled:
+        elif metric.labelled or metric.broken_down:
             try:
-                found = predicted.rows(metric, level)
+                found = (grouped if metric.broken_down else predicted).rows(metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], slices, error)
             parts += [((order[metric], -1), _named(metric, slices) | part) for part in found]
@@ -120,7 +125,8 @@ def measure(
     }
     silent = results["status"] == ""
     results["status"][silent] = np.where(np.isnan(results["value"][silent]), "no_data", "ok")
-    return Measured(results, extra["effect"], extra["noise"])
+    absolute = np.isin(results["metric"], [metric.name for metric in metrics if metric.absolute])
+    return Measured(results, extra["effect"], extra["noise"], absolute)
 
 
 def _serves(metric: Metric, unit: Unit, readings: Readings) -> bool:

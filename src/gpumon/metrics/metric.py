@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
     from gpumon.metrics.significance import Null
 
-__all__ = ["BOUNDED", "CERTIFIED", "FAMILIES", "LABELLED", "OF_REFERENCE", "Metric", "family_of"]
+__all__ = [
+    "BOUNDED",
+    "BROKEN_DOWN",
+    "CERTIFIED",
+    "FAMILIES",
+    "LABELLED",
+    "OF_REFERENCE",
+    "Metric",
+    "family_of",
+]
 
 CERTIFIED = "up to 1,024 reference edges, certified"
 """The part of ``method`` that becomes "exact, sorted" where every value was kept."""
@@ -28,6 +37,7 @@ FAMILIES = {
     "MC": "model configuration",
     "PD": "prediction drift",
     "SEC": "security",
+    "XC": "fairness and causes",
 }
 """The families of the specification, by the letters of an id."""
 
@@ -46,6 +56,8 @@ LABELLED = frozenset(
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
 
+BROKEN_DOWN = frozenset({"groups", "selected_groups", "group_residuals", "group_sizes"})
+"""Readings of groups of people: see :mod:`gpumon.metrics.groups`."""
 
 OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 """The readings that are the reference's also where the current side is measured."""
@@ -101,6 +113,10 @@ class Metric:
     """Whether the effect is the change as a share of the reference's value."""
     by_class: bool = False
     """Whether the formula gives a value for each class: of two classes that of the positive one is meant."""
+    part: str = ""
+    """The field of the formula's result that is the value, where the result is a gap between groups."""
+    absolute: bool = False
+    """Whether the effect is how far the value is from 1, whatever the reference was, and is judged without one too."""
     known_as: tuple[tuple[str, str], ...] = ()
     """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
     interval: Callable[..., Any] | None = field(default=None, repr=False)
@@ -127,6 +143,11 @@ class Metric:
     def labelled(self) -> bool:
         """Whether it reads predictions and labels, and not columns one by one."""
         return not LABELLED.isdisjoint(self.reads)
+
+    @property
+    def broken_down(self) -> bool:
+        """Whether it reads groups, and not columns one by one."""
+        return not BROKEN_DOWN.isdisjoint(self.reads)
 
     @property
     def of_reference(self) -> bool:

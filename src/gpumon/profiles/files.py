@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.groups import GroupErrors, Groups, SliceLosses
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
@@ -38,16 +39,30 @@ FORMAT = 1
 MARK = b"gpumon profile\n"
 EMPTY: dict[str, Callable[..., State]] = {
     kind.__name__: kind.on
-    for kind in (Numeric, Sorted, Categorical, Pairs, Rows, Times, Confusion, Scores, Residuals, SortedScores)
+    for kind in (
+        Numeric,
+        Sorted,
+        Categorical,
+        Pairs,
+        Rows,
+        Times,
+        Confusion,
+        Scores,
+        Residuals,
+        SortedScores,
+        Groups,
+        GroupErrors,
+        SliceLosses,
+    )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step",
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step parts",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives",
+    "threshold sizes steps negatives positives limits",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns weight classes positive",
+    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -62,6 +77,9 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "scores": Scores,
     "sorted": SortedScores,
     "residuals": Residuals,
+    "groups": Groups,
+    "group": GroupErrors,
+    "slices": SliceLosses,
 }
 ROW = pa.schema(
     [

@@ -176,7 +176,9 @@ def _explain(
 def _shares(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """DD-09 and DI-06: for each slice, the share of columns that drifted."""
     wanted = [metric for metric in metrics if "verdicts" in metric.reads]
-    judged = {m.name for m in metrics if m.judged and "pairs" not in m.reads and not m.labelled}
+    judged = {
+        m.name for m in metrics if m.judged and "pairs" not in m.reads and not (m.labelled or m.broken_down)
+    }
     about = np.array([name in judged for name in results["metric"]], np.bool_)
     rows = np.flatnonzero(about & ~np.isnan(results["threshold"]))
     slices: dict[tuple[Any, Any], dict[str, list[int]]] = {}
