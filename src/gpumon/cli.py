@@ -71,6 +71,11 @@ def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _slices(_: Any, __: Any, value: str | None) -> bool | list[str]:
+    """The columns of slices; "all" stands for every feature."""
+    return value.strip() == "all" or _names(None, None, value) or [] if value is not None else False
+
+
 def _output(_: Any, option: Any, value: str | None) -> str | None:
     """The name of a file to write, refused before any work is done if nothing can be written there."""
     if value is None:
@@ -207,6 +212,12 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     help="Column whose values are groups of people, for fairness (may be repeated)",
 )
 @click.option(
+    "--slices",
+    callback=_slices,
+    metavar="A,B|all",
+    help="Columns whose bins make slices: where the model is worst",
+)
+@click.option(
     "--maturity", type=float, help="Share of labels that a window needs to be judged  [default: 0.8]"
 )
 @click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows")
@@ -253,6 +264,9 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     "-o", "--output", required=True, callback=_output, type=click.Path(dir_okay=False),
     help="The file to write, NAME.gpumon",
 )  # fmt: skip
+@click.option(
+    "--slices", callback=_slices, metavar="A,B|all", help="Columns whose bins make slices, for evaluate"
+)
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
 @ROWS
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:

@@ -58,7 +58,7 @@ def evaluated() -> list[gpumon.Report]:
     return [
         gpumon.evaluate(repeated(rows, 3), rows, target="y", **given)
         for rows, given in (
-            (halves, {"score": "p", "sensitive_features": "sex"}),
+            (halves, {"score": "p", "sensitive_features": "sex", "slices": True}),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),
             (amounts, {"prediction": "p", "sensitive_features": "sex"}),
         )
@@ -78,7 +78,7 @@ def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
     "metric", [m for m in CATALOGUE if m.compares], ids=lambda m: f"{m.id}-{m.name}-{m.method[:8]}"
 )
 def test_equal_shares_of_any_size_are_no_change(same_shares, evaluated, metric):
-    reports = evaluated if metric.labelled else [same_shares]
+    reports = evaluated if metric.labelled or metric.broken_down else [same_shares]
     values = np.concatenate([report.results.where(metric=metric.name)["value"] for report in reports])
     assert values.size
     rounding = 1e-3 if metric.name == "variance_ratio" else 1e-9  # ddof 1 shows in it

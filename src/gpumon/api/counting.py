@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import by_role, expect, is_profile, names_of
+from gpumon.api.arguments import by_role, expect, is_profile, names_of, sliced_by
 from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def profile(
     every: str | None = None,
     by: str | Sequence[str] | None = None,
     exact: bool = False,
+    slices: bool | str | Sequence[str] = False,
     backend: str = "auto",
     engine: Any = "auto",
     workers: int | None = None,
@@ -38,21 +39,29 @@ def profile(
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
-    The arguments are those of :func:`scan`. Profiles on one plan add: the profile of a month is the sum of its days.
+    The arguments are those of :func:`scan`, and ``slices`` that of :func:`evaluate`. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
     >>> (day + profile({"x": [3.0]}, like=day)).rows
     4
     """
     from gpumon.engines.engine import opened
+    from gpumon.engines.labels import Labelling
 
+    sliced = sliced_by(slices)
+    labelling = Labelling(slices=sliced) if sliced else None
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
-            pairs=True, exact=exact, backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume,
+            pairs=True, exact=exact, labelling=labelling, backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume,
             progress=ticks,
         )  # fmt: skip
     forget(resume, "table")
+    if sliced and ("", "slices") not in counted.plan:
+        raise OptionError(
+            "slices are of losses: give roles for the target and the prediction or score, or profile the table that like "
+            "was made of with slices"
+        )
     return counted
 
 
@@ -79,7 +88,7 @@ def counted_profile(
 
     ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels.
     """
-    from gpumon.engines.notes import differences, left_out, of_labels, rounded
+    from gpumon.engines.notes import differences, left_out, of_labels, of_slices, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import choose
@@ -154,6 +163,7 @@ def counted_profile(
     unreadable += facts.pop("unreadable")
     if like is None:
         counted = settled(counted)
+        notes += of_slices(counted, table.name)
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import expect, is_profile, names_of
+from gpumon.api.arguments import expect, is_profile, names_of, sliced_by
 from gpumon.api.counting import counted_profile, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
 from gpumon.errors import InputError, OptionError, SchemaError
@@ -37,6 +37,7 @@ def evaluate(
     weight: str | None = None,
     maturity: float | None = None,
     sensitive_features: str | Sequence[str] | None = None,
+    slices: bool | str | Sequence[str] = False,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
@@ -76,6 +77,9 @@ def evaluate(
     sensitive_features
         columns whose values are groups of people, such as ["sex", "age_group"]: rates of every group and of all
         combinations, gaps between groups, and how these have changed; many numbers are cut into four groups of the reference
+    slices
+        True, or the columns whose bins make slices of the rows, by one condition and by two: where the model is worst, and
+        which slices made it worse
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -97,7 +101,11 @@ def evaluate(
     start = time.perf_counter()
     wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
     if reference is None:  # an estimate needs labels of other rows, a change something to have changed from
-        wanted = tuple(metric for metric in wanted if not (metric.labelled and metric.of_reference))
+        wanted = tuple(
+            metric
+            for metric in wanted
+            if not ((metric.labelled or metric.broken_down) and metric.of_reference)
+        )
     limits = Thresholds.of(thresholds, budget, wanted)
     if (labels is None) != (on is None):
         raise OptionError("labels and on go together: a table of labels, and the column that joins it")
@@ -112,8 +120,11 @@ def evaluate(
     roles, by_class = _label_roles(first, target, score, prediction, weight)
     if sensitive_features is not None:
         roles["sensitive"] = names_of("sensitive_features", sensitive_features)
-    labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class)
-    columns = [name for named in roles.values() for name in named] or None
+    sliced = sliced_by(slices)
+    labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class, sliced)
+    columns = None
+    if not isinstance(sliced, bool) and roles:
+        columns = list(dict.fromkeys([*(name for named in roles.values() for name in named), *sliced]))
     what = "predictions" if reference is None else "reference"
     with shown(progress) as ticks, opened(engine, workers) as counting:
         options: dict[str, Any] = {
@@ -122,6 +133,10 @@ def evaluate(
         }  # fmt: skip
         before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
         _refuse_unlabelled(before)
+        if sliced and ("", "slices") not in before.plan:
+            raise OptionError(
+                f"{before.facts.get('name', 'the reference')} holds no slices: profile its table again with slices"
+            )
         now = (
             before
             if reference is None

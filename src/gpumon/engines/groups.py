@@ -11,6 +11,7 @@ import numpy as np
 
 from gpumon.engines.columns import numbers
 from gpumon.engines.labels import as_floats, predicted_classes, text_of, weights_of
+from gpumon.engines.notes import MOST_SLICED
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import LEAST_PROBABILITY, LossCounts, on_host
 from gpumon.profiles.categorical import Categorical
@@ -42,14 +43,11 @@ if TYPE_CHECKING:
 
     States = Mapping[tuple[str, str], State]
 
-__all__ = ["MOST_SLICED", "GroupCounter", "GroupTally", "group_states"]
+__all__ = ["GroupCounter", "GroupTally", "group_states"]
 
 FEW_NUMBERS = 10  # a numeric column with so few values has a group for each of them
 QUARTERS, EIGHTHS = 4, 8  # bins of other numeric columns: groups are to have enough rows, slices to be sharp
 MOST_VALUES = {Role.SENSITIVE: 50, Role.FEATURE: 8}
-
-MOST_SLICED = 24
-"""Columns of which slices are made: the pairs grow with the square, 24 columns have at most 27,840 cells."""
 
 MOST_HELD = 2**31  # bytes that a thread may hold for the slices of all windows and segments
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpumon.errors import OptionError
+from gpumon.metrics.causes import CAUSES
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
 from gpumon.metrics.fairness import FAIRNESS
@@ -27,6 +28,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *MODEL_DRIFT,
     *PREDICTION_DRIFT,
     *FAIRNESS,
+    *CAUSES,
 )
 """Every metric, in the order of the specification."""
 
@@ -63,7 +65,7 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
 
 
 def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
-    """The metrics without those of groups that a profile knows nothing of.
+    """The metrics without those of groups and slices that a profile knows nothing of.
 
     OptionError says what was to be given if none is left.
     """
@@ -84,4 +86,5 @@ NEEDS = dict.fromkeys(("groups", "selected_groups"), ("groups", "sensitive_featu
 NEEDS |= dict.fromkeys(
     ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
 )
+NEEDS["slice_losses"] = "slices", "slices"
 """Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

@@ -51,16 +51,18 @@ class _Division(NamedTuple):
 
 
 class GroupReadings:
-    """The readings of groups of two profiles, for all metrics of fairness."""
+    """The readings of groups of two profiles, for all metrics of fairness; ``shares`` of each slice's rows have a label."""
 
     def __init__(
         self,
         reference: Profile,
         current: Profile,
         slices: list[tuple[Slice, Slice]],
+        shares: Floats,
         maturity: float = MATURITY,
     ) -> None:
         self.slices = slices
+        self.shares = shares
         self.maturity = maturity
         aspect = "groups" if ("", "groups") in reference.plan else "group errors"
         plan = reference.plan.get(("", aspect))
@@ -84,7 +86,7 @@ class GroupReadings:
                 found = self._rates(metric, division, before, now)
             for part in found:
                 if name != "selected_groups":
-                    immature(part, self._coverage, self.slices, self.maturity)
+                    immature(part, self.shares, self.slices, self.maturity)
             parts += found
         return parts
 
@@ -126,17 +128,6 @@ class GroupReadings:
     @cached_property
     def _made(self) -> dict[tuple[int, str], dict[str, Any]]:
         return {}
-
-    @cached_property
-    def _coverage(self) -> Floats:
-        """The share of labelled rows in each slice; NaN where there are no rows."""
-        counts = np.stack([state.counts for state in self.sides[1]])
-        if isinstance(self.plan, Groups):
-            labelled, rows = counts[..., :2, :].sum(axis=(1, 2, 3)), counts.sum(axis=(1, 2, 3))
-        else:
-            labelled, rows = counts[..., 0].sum(axis=1), counts.sum(axis=(1, 2))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(labelled / rows)
 
     def _rates(
         self, metric: Metric, division: _Division, before: Floats, now: Floats

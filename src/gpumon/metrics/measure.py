@@ -12,6 +12,7 @@ from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
+from gpumon.metrics.slices import SliceReadings
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -100,7 +101,8 @@ def measure(
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
-    grouped = GroupReadings(reference, current, slices, maturity)
+    grouped = GroupReadings(reference, current, slices, predicted.coverage, maturity)
+    sliced = SliceReadings(reference, current, slices, predicted.coverage, maturity)
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -109,8 +111,11 @@ def measure(
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
         elif metric.labelled or metric.broken_down:
+            reader = (
+                sliced if "slice_losses" in metric.reads else grouped if metric.broken_down else predicted
+            )
             try:
-                found = (grouped if metric.broken_down else predicted).rows(metric, level)
+                found = reader.rows(metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], slices, error)
             parts += [((order[metric], -1), _named(metric, slices) | part) for part in found]

@@ -56,8 +56,8 @@ LABELLED = frozenset(
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
 
-BROKEN_DOWN = frozenset({"groups", "selected_groups", "group_residuals", "group_sizes"})
-"""Readings of groups of people: see :mod:`gpumon.metrics.groups`."""
+BROKEN_DOWN = frozenset({"groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses"})
+"""Readings of groups of people and of slices: see :mod:`gpumon.metrics.groups` and :mod:`gpumon.metrics.slices`."""
 
 OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
 """The readings that are the reference's also where the current side is measured."""
@@ -146,7 +146,7 @@ class Metric:
 
     @property
     def broken_down(self) -> bool:
-        """Whether it reads groups, and not columns one by one."""
+        """Whether it reads groups or slices, and not columns one by one."""
         return not BROKEN_DOWN.isdisjoint(self.reads)
 
     @property
