@@ -111,7 +111,7 @@ def _options(*options: Any) -> Callable[[Any], Any]:
 ROWS = _options(
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
     click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
-                 help="A column's role: target, prediction, score, id or ignore (may be repeated)"),
+                 help="A column's role: target, prediction, score, sensitive, attribution, id or ignore (may be repeated)"),
     click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
     click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
     click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
@@ -126,6 +126,14 @@ ROWS = _options(
                  help="Keep here what was counted if the run cannot finish, and continue from it"),
     click.option("--quiet", is_flag=True, help="Print nothing but errors"),
     click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
+)  # fmt: skip
+EXPLAINED = _options(
+    click.option("--importance", type=click.Path(), metavar="FILE",
+                 help="Importance of the features: CSV of feature and number, or a booster file"),
+    click.option("--attributions", metavar="PREFIX",
+                 help="What the names of columns of attributions begin with, such as shap_"),
+    click.option("--model", type=click.Path(), metavar="FILE",
+                 help="Booster of XGBoost (.json, .ubj) or LightGBM (.txt), asked for attributions"),
 )  # fmt: skip
 FILES = _options(
     click.option(
@@ -166,6 +174,7 @@ def cli(context: click.Context) -> int:
 @click.option(
     "--budget", type=float, help="False alerts a column-scan for calibrated thresholds  [default: 0.001]"
 )
+@EXPLAINED
 @FILES
 def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options: Any) -> int:
     """Compare the table CURRENT with the table REFERENCE.
@@ -235,6 +244,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--engine", default="auto", show_default=True, help="auto or local")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors")
 @click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails")
+@EXPLAINED
 @FILES
 def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose: bool, **options: Any) -> int:
     """Say how right PREDICTIONS are, against a reference: performance over windows and segments, late labels joined.
@@ -269,6 +279,7 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
 )
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
 @ROWS
+@EXPLAINED
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:
     """Count TABLE into a profile, which stands wherever a table may stand."""
     import gpumon

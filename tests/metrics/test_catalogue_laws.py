@@ -42,8 +42,8 @@ ROLES = {"target": "label"}
 
 @pytest.fixture(scope="module")
 def same_shares() -> gpumon.Report:
-    rows = table(1500)
-    return gpumon.scan(repeated(rows, 3), rows, roles=ROLES)
+    rows = table(1500) | {f"shap_{name}": rng.normal(size=1500) for name in ("normal", "count", "category")}
+    return gpumon.scan(repeated(rows, 3), rows, roles=ROLES, attributions="shap_")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,9 @@ def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
     "metric", [m for m in CATALOGUE if m.compares], ids=lambda m: f"{m.id}-{m.name}-{m.method[:8]}"
 )
 def test_equal_shares_of_any_size_are_no_change(same_shares, evaluated, metric):
-    reports = evaluated if metric.labelled or metric.broken_down else [same_shares]
+    reports = evaluated if metric.labelled else [same_shares]
+    if metric.broken_down:
+        reports = [same_shares, *evaluated]
     values = np.concatenate([report.results.where(metric=metric.name)["value"] for report in reports])
     assert values.size
     rounding = 1e-3 if metric.name == "variance_ratio" else 1e-9  # ddof 1 shows in it
@@ -104,8 +106,8 @@ def test_a_metric_is_computed_for_some_column(same_shares, evaluated, metric):
 @pytest.mark.parametrize(
     "metric", [m for m in CATALOGUE if m.labelled or m.broken_down], ids=lambda metric: metric.name
 )
-def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, metric):
-    for report in evaluated:
+def test_the_same_predictions_three_times_over_are_as_good_and_surer(same_shares, evaluated, metric):
+    for report in (same_shares, *evaluated):
         for row in report.results.where(metric=metric.name):
             assert row.status in {"ok", "no_data"}
             grows = 3**0.5 if metric.unit == "std" else 1  # a test statistic

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpumon.api.arguments import expect, is_profile, names_of, sliced_by
 from gpumon.api.counting import counted_profile, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
+from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def evaluate(
     maturity: float | None = None,
     sensitive_features: str | Sequence[str] | None = None,
     slices: bool | str | Sequence[str] = False,
+    importance: Any = None,
+    attributions: Any = None,
+    model: Any = None,
+    predict: Callable[[Any], Any] | None = None,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
@@ -95,10 +100,12 @@ def evaluate(
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
+    from gpumon.tables.table import Table
     from gpumon.verdicts.judge import judge
     from gpumon.verdicts.thresholds import Thresholds
 
     start = time.perf_counter()
+    explain, fact = explainer(model, predict), given_importance(importance)
     wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
     if reference is None:  # an estimate needs labels of other rows, a change something to have changed from
         wanted = tuple(
@@ -123,15 +130,25 @@ def evaluate(
     sliced = sliced_by(slices)
     labelling = Labelling(task, threshold, None if positive is None else text_of(positive), by_class, sliced)
     columns = None
-    if not isinstance(sliced, bool) and roles:
-        columns = list(dict.fromkeys([*(name for named in roles.values() for name in named), *sliced]))
+    if not isinstance(sliced, bool) and roles and explain is None:
+        used = (
+            []
+            if fact is None or not isinstance(first, Table)
+            else [x for x in fact["of"] if x in first.schema.names]
+        )
+        columns = list(dict.fromkeys([*(name for named in roles.values() for name in named), *sliced, *used]))
     what = "predictions" if reference is None else "reference"
     with shown(progress) as ticks, opened(engine, workers) as counting:
         options: dict[str, Any] = {
             "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
+            "explain": explain,
         }  # fmt: skip
-        before = counted_profile(first, what, pairs=False, exact=exact, labelling=labelling, **options)
+        before = counted_profile(
+            first, what, pairs=False, exact=exact, labelling=labelling, attributions=attributions, **options
+        )
+        if fact is not None:
+            before.facts["importance"] = fact
         _refuse_unlabelled(before)
         if sliced and ("", "slices") not in before.plan:
             raise OptionError(

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.engines.attributions import attributed
 from gpumon.engines.columns import (
     in_bytes,
     microseconds,
@@ -25,6 +26,7 @@ from gpumon.engines.groups import GroupCounter, GroupTally
 from gpumon.engines.labels import LabelCounter, LabelTally
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
 from gpumon.profiles.labels import Labelled
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -104,6 +106,9 @@ class Counter:
             if isinstance(state, Pairs):
                 if not there.isdisjoint(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets, cells)
+            elif isinstance(state, Attributions):
+                if not there.isdisjoint(state.columns):
+                    yield (subject, aspect), attributed(state, batch, offsets)
             elif isinstance(state, Sorted):
                 if subject in there:
                     values, valid = numbers_in(batch, subject, device=self.kernels.DEVICE)

@@ -47,7 +47,7 @@ __all__ = ["GroupCounter", "GroupTally", "group_states"]
 
 FEW_NUMBERS = 10  # a numeric column with so few values has a group for each of them
 QUARTERS, EIGHTHS = 4, 8  # bins of other numeric columns: groups are to have enough rows, slices to be sharp
-MOST_VALUES = {Role.SENSITIVE: 50, Role.FEATURE: 8}
+MOST_VALUES = {Role.SENSITIVE: 50, Role.FEATURE: 15}
 
 MOST_HELD = 2**31  # bytes that a thread may hold for the slices of all windows and segments
 

@@ -9,6 +9,8 @@ from gpumon.metrics.causes import CAUSES
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
 from gpumon.metrics.fairness import FAIRNESS
+from gpumon.metrics.importance import IMPORTANCE
+from gpumon.metrics.importances import importance_of
 from gpumon.metrics.metric import FAMILIES, Metric
 from gpumon.metrics.model_drift import MODEL_DRIFT
 from gpumon.metrics.performance import PERFORMANCE
@@ -29,6 +31,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *PREDICTION_DRIFT,
     *FAIRNESS,
     *CAUSES,
+    *IMPORTANCE,
 )
 """Every metric, in the order of the specification."""
 
@@ -65,11 +68,13 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
 
 
 def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
-    """The metrics without those of groups and slices that a profile knows nothing of.
+    """The metrics without those of groups, slices and importances that a profile knows nothing of.
 
     OptionError says what was to be given if none is left.
     """
     known = {aspect for subject, aspect in reference.plan if subject == ""}
+    if "attributions" in known or importance_of(reference) is not None:
+        known.add("importances")
     found, needs = [], ""
     for metric in metrics:
         lacking = [NEEDS[name] for name in metric.reads if name in NEEDS and NEEDS[name][0] not in known]
@@ -87,4 +92,8 @@ NEEDS |= dict.fromkeys(
     ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
 )
 NEEDS["slice_losses"] = "slices", "slices"
+NEEDS |= dict.fromkeys(
+    ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
+    ("importances", "importance, attributions, model or predict"),
+)
 """Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gpumon.profiles.profile import Profile, Slice
     from gpumon.statistics import Floats
 
-__all__ = ["SHOWN_GROUPS", "GroupReadings"]
+__all__ = ["GROUPED", "SHOWN_GROUPS", "GroupReadings"]
 
 SHOWN_GROUPS = 50
 """Groups of a column, or of all columns together, that have rows of their own in the report: those with most rows."""
@@ -255,3 +255,5 @@ READINGS: dict[type, dict[str, Any]] = {
         "group_sizes": lambda fields: _moments(fields, 4),
     },
 }
+
+GROUPED = frozenset(name for readings in READINGS.values() for name in readings)

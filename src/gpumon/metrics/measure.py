@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpumon.metrics.groups import GroupReadings
+from gpumon.metrics.groups import GROUPED, GroupReadings
+from gpumon.metrics.importances import ImportanceReadings
 from gpumon.metrics.labelled import MATURITY, LabelReadings
-from gpumon.metrics.metric import CERTIFIED, family_of
+from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
 from gpumon.metrics.slices import SliceReadings
@@ -101,8 +102,12 @@ def measure(
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
-    grouped = GroupReadings(reference, current, slices, predicted.coverage, maturity)
-    sliced = SliceReadings(reference, current, slices, predicted.coverage, maturity)
+    readers: dict[str, Any] = {
+        "slice_losses": SliceReadings(reference, current, slices, predicted.coverage, maturity),
+        **dict.fromkeys(("importances", "importance_shares"), ImportanceReadings(reference, current, slices)),
+        **dict.fromkeys(GROUPED, GroupReadings(reference, current, slices, predicted.coverage, maturity)),
+        **dict.fromkeys(LABELLED, predicted),
+    }
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
@@ -110,10 +115,7 @@ def measure(
             ]
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
-        elif metric.labelled or metric.broken_down:
-            reader = (
-                sliced if "slice_losses" in metric.reads else grouped if metric.broken_down else predicted
-            )
+        elif (reader := next((readers[name] for name in metric.reads if name in readers), None)) is not None:
             try:
                 found = reader.rows(metric, level)
             except Exception as error:  # noqa: BLE001 (as above)

@@ -56,10 +56,15 @@ LABELLED = frozenset(
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
 
-BROKEN_DOWN = frozenset({"groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses"})
-"""Readings of groups of people and of slices: see :mod:`gpumon.metrics.groups` and :mod:`gpumon.metrics.slices`."""
+BROKEN_DOWN = frozenset(
+    {
+        "groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses",
+        "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
+    }
+)  # fmt: skip
+"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
 
-OF_REFERENCE = frozenset({"calibrated", "known_confusion"})
+OF_REFERENCE = frozenset({"calibrated", "known_confusion", "importances"})
 """The readings that are the reference's also where the current side is measured."""
 
 
@@ -146,7 +151,7 @@ class Metric:
 
     @property
     def broken_down(self) -> bool:
-        """Whether it reads groups or slices, and not columns one by one."""
+        """Whether it reads groups, slices or importances, and not columns one by one."""
         return not BROKEN_DOWN.isdisjoint(self.reads)
 
     @property

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
+from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.groups import GroupErrors, Groups, SliceLosses
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
@@ -53,6 +54,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         Groups,
         GroupErrors,
         SliceLosses,
+        Attributions,
     )
 }
 TEXTS = "utf8"
@@ -310,6 +312,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
     }
     allowed = needed | {("", aspect): Pairs for aspect in ("pearson", "spearman")}
     allowed |= {(name, "sorted"): Sorted for name in numeric}
+    allowed |= {("", "attributions"): Attributions}
     kinds = {key: type(state) for key, state in plan.items() if not isinstance(state, Labelled)}
     if len(set(schema.names)) < len(schema) or not needed.items() <= kinds.items() <= allowed.items():
         raise ProfileError("its states are not those of its columns")
@@ -319,6 +322,9 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
         kind = LABELLED.get(aspect.partition(" ")[0])
         if subject or type(labelled) is not kind or not set(labelled.sources) <= set(schema.names):
             raise ProfileError("its predictions and labels are not those of its columns")
+    attributed = plan.get(("", "attributions"))
+    if isinstance(attributed, Attributions) and not set(attributed.columns) <= set(numeric):
+        raise ProfileError("its attributions are not those of its numeric columns")
     for column in schema:
         state = plan[column.name, "values"]
         if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):
@@ -340,6 +346,10 @@ def _checked_facts(facts: Any) -> dict[str, Any]:
         isinstance(path, str) and isinstance(rows, int | None) and isinstance(why, str)
         for path, rows, why in facts.get("unreadable", ())
     ]
-    if not all(isinstance(text, str) for text in told) or not all(files):
+    importance = facts.get("importance", {"method": "", "of": {}, "rows": 0})
+    numbers = (importance["rows"], *importance["of"].values())
+    told = (*told, importance["method"])
+    known = all(isinstance(number, int | float) for number in numbers)
+    if not all(isinstance(text, str) for text in told) or not all(files) or not known:
         raise ProfileError("what it says about its table is damaged")
     return dict(facts)

@@ -13,6 +13,7 @@ from gpumon.statistics.significance import benjamini_hochberg
 from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
+from gpumon.verdicts.weighted import weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def judge(
         status[real & (measured.effect > warn)] = "warn"
         status[real & (measured.effect > alert)] = "alert"
     _explain(results, measured, metrics, reference, current)
-    return results + _shares(results, metrics)
+    return results + _shares(results, metrics) + weighted(results, metrics, reference)
 
 
 def _q_values(results: Results) -> Floats:
