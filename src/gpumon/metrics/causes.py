@@ -30,6 +30,7 @@ CAUSES = (
         contribution.excess_losses,
         reads=("slice_losses",),
         compares=False,
+        absolute=True,
         unit="loss",
         known_as=(("slice", "PS-15"),),
         method=f"share of the rows · (mean − mean of all), {RANKED}",

@@ -27,13 +27,16 @@ from gpumon.profiles.profile import Key
 from gpumon.statistics import fairness, regression
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gpumon.metrics.metric import Metric
+    from gpumon.profiles.groups import Binning
     from gpumon.profiles.profile import Profile, Slice
     from gpumon.statistics import Floats
 
-__all__ = ["GROUPED", "SHOWN_GROUPS", "GroupReadings"]
+__all__ = ["GROUPED", "SHOWN_GROUPS", "Division", "GroupReadings", "divisions"]
 
 SHOWN_GROUPS = 50
 """Groups of a column, or of all columns together, that have rows of their own in the report: those with most rows."""
@@ -41,13 +44,28 @@ SHOWN_GROUPS = 50
 LEVEL = 0.95
 
 
-class _Division(NamedTuple):
-    """The groups of one column, or of all columns together."""
+class Division(NamedTuple):
+    """The groups of one column, or of all columns together; ``name`` is "by sex" or "by sex & age"."""
 
     name: str
     axes: tuple[int, ...]  # the features by number
     groups: list[str]
     people: NDArray[np.bool_]  # (groups,), False where a value is missing or one of many rare ones
+
+
+def divisions(binnings: Sequence[Binning]) -> list[Division]:
+    """The divisions by each column, then that by all of them together."""
+    named = [conditions(each) for each in binnings]
+    known = [
+        np.arange(each.size) < each.size - (1 if each.numeric else 2) for each in binnings
+    ]  # numbers have no rare values
+    found = [Division(f"by {each.column}", (i,), named[i], known[i]) for i, each in enumerate(binnings)]
+    if len(binnings) > 1:
+        together = [" & ".join(group) for group in product(*named)]
+        people = np.array([all(group) for group in product(*known)], np.bool_)
+        names = " & ".join(each.column for each in binnings)
+        found.append(Division(f"by {names}", tuple(range(len(binnings))), together, people))
+    return found
 
 
 class GroupReadings:
@@ -78,7 +96,7 @@ class GroupReadings:
         if self.plan is None or name not in READINGS[type(self.plan)]:
             return []
         parts: list[dict[str, Any]] = []
-        for division in self._divisions:
+        for division in self._divided:
             before, now = (READINGS[type(self.plan)][name](self._stack(side, division)) for side in (0, 1))
             if metric.part:
                 found = [self._gap(metric, division, before, now, level)]
@@ -91,22 +109,11 @@ class GroupReadings:
         return parts
 
     @cached_property
-    def _divisions(self) -> list[_Division]:
+    def _divided(self) -> list[Division]:
         assert self.plan is not None
-        binnings = self.plan.binnings
-        named = [conditions(each) for each in binnings]
-        known = [
-            np.arange(each.size) < each.size - (1 if each.numeric else 2) for each in binnings
-        ]  # numbers have no rare values
-        found = [_Division(f"by {each.column}", (i,), named[i], known[i]) for i, each in enumerate(binnings)]
-        if len(binnings) > 1:
-            together = [" & ".join(group) for group in product(*named)]
-            people = np.array([all(group) for group in product(*known)], np.bool_)
-            names = " & ".join(each.column for each in binnings)
-            found.append(_Division(f"by {names}", tuple(range(len(binnings))), together, people))
-        return found
+        return divisions(self.plan.binnings)
 
-    def _stack(self, side: int, division: _Division) -> dict[str, Any]:
+    def _stack(self, side: int, division: Division) -> dict[str, Any]:
         """The counted fields of a side by group of a division, (slices, groups, …)."""
         assert self.plan is not None
         if (side, division.name) not in self._made:
@@ -129,9 +136,7 @@ class GroupReadings:
     def _made(self) -> dict[tuple[int, str], dict[str, Any]]:
         return {}
 
-    def _rates(
-        self, metric: Metric, division: _Division, before: Floats, now: Floats
-    ) -> list[dict[str, Any]]:
+    def _rates(self, metric: Metric, division: Division, before: Floats, now: Floats) -> list[dict[str, Any]]:
         """A row for each group that has rows, the largest first if there are too many."""
         was, found = metric.formula(before), metric.formula(now)
         sizes = np.stack([_rows(each) for each in (before, now)])
@@ -160,7 +165,7 @@ class GroupReadings:
         return parts
 
     def _gap(
-        self, metric: Metric, division: _Division, before: Floats, now: Floats, level: float | None
+        self, metric: Metric, division: Division, before: Floats, now: Floats, level: float | None
     ) -> dict[str, Any]:
         """One row for every slice: a gap, and how it has changed or, of an absolute metric, how far it is from none."""
         people = np.flatnonzero(division.people)
@@ -198,7 +203,7 @@ class GroupReadings:
         return part
 
     @staticmethod
-    def _extremes(division: _Division, gap: fairness.Gap, people: NDArray[np.int64]) -> NDArray[Any]:
+    def _extremes(division: Division, gap: fairness.Gap, people: NDArray[np.int64]) -> NDArray[Any]:
         """Between which groups a gap lies, in words."""
         words = [
             f"{division.groups[people[low]]} is lowest, {division.groups[people[high]]} is highest"

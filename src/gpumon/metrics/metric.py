@@ -121,7 +121,7 @@ class Metric:
     part: str = ""
     """The field of the formula's result that is the value, where the result is a gap between groups."""
     absolute: bool = False
-    """Whether the effect is how far the value is from 1, whatever the reference was, and is judged without one too."""
+    """Whether it is tested without a reference too; if it is judged, by how far the value is from 1."""
     known_as: tuple[tuple[str, str], ...] = ()
     """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
     interval: Callable[..., Any] | None = field(default=None, repr=False)

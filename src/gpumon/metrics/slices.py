@@ -92,6 +92,8 @@ class SliceReadings:
         )
         rows = now.rows + before.rows if metric.compares else now.rows
         known = (rows >= FEWEST_ROWS) & np.isfinite(z)
+        if metric.compares:  # where all became worse, those are named that became worse than the whole
+            known &= value >= _due(before, now, slice(0, int(self.plan.starts[1])))  # type: ignore[union-attr]
         candidates = int(np.count_nonzero(known))
         p = np.minimum(1.0, special.erfc(np.abs(z) * np.sqrt(0.5)) * candidates)
         chosen = self._chosen(np.where(known, z, -np.inf), p)
@@ -168,6 +170,14 @@ class SliceReadings:
         if metric.compares:
             return f"{loss} {mean(before, cell)} → {mean(now, cell)}, {share(now)} of the rows ({share(before)} before)"
         return f"{loss} {mean(now, cell)} where it is {mean(now, first)} in all, {share(now)} of the rows"
+
+
+def _due(before: Losses, now: Losses, whole: slice) -> Floats:
+    """What each cell would add to the change if it had changed as the whole has, less what rounding may hide."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = [side.rows / side.rows[whole].sum() for side in (before, now)]
+        means = [side.total[whole].sum() / side.rows[whole].sum() for side in (before, now)]
+    return np.asarray((shares[0] + shares[1]) / 2 * (means[1] - means[0]) - 1e-12 * abs(means[0]))
 
 
 def _losses(state: Any) -> Losses:

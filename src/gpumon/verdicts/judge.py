@@ -150,7 +150,7 @@ def _explain(
         numbers = f"{measured.effect[i]:.3g} is above {results['threshold'][i]:.3g}"
         if results["status"][i] == "warn":
             numbers = f"{measured.effect[i]:.3g} is near {results['threshold'][i]:.3g}"
-        if results["metric"][i] in directed:
+        if results["metric"][i] in directed and not np.isnan(results["reference"][i]):
             metric = directed[results["metric"][i]]
             by, limit = (
                 f"{100 * x:.3g} %" if metric.relative else f"{x:.3g}"
