@@ -71,6 +71,11 @@ def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _slices(_: Any, __: Any, value: str | None) -> bool | list[str]:
+    """The columns of slices; "all" stands for every feature."""
+    return value.strip() == "all" or _names(None, None, value) or [] if value is not None else False
+
+
 def _output(_: Any, option: Any, value: str | None) -> str | None:
     """The name of a file to write, refused before any work is done if nothing can be written there."""
     if value is None:
@@ -106,7 +111,8 @@ def _options(*options: Any) -> Callable[[Any], Any]:
 ROWS = _options(
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
     click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
-                 help="A column's role: target, prediction, score, lower, upper, id or ignore (may be repeated)"),
+                 help="A column's role: target, prediction, score, lower, upper, sensitive, attribution, id or ignore (may be "
+                 "repeated)"),
     click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
     click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
     click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
@@ -121,6 +127,14 @@ ROWS = _options(
                  help="Keep here what was counted if the run cannot finish, and continue from it"),
     click.option("--quiet", is_flag=True, help="Print nothing but errors"),
     click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
+)  # fmt: skip
+EXPLAINED = _options(
+    click.option("--importance", type=click.Path(), metavar="FILE",
+                 help="Importance of the features: CSV of feature and number, or a booster file"),
+    click.option("--attributions", metavar="PREFIX",
+                 help="What the names of columns of attributions begin with, such as shap_"),
+    click.option("--model", type=click.Path(), metavar="FILE",
+                 help="Booster of XGBoost (.json, .ubj) or LightGBM (.txt), asked for attributions"),
 )  # fmt: skip
 FILES = _options(
     click.option(
@@ -161,6 +175,7 @@ def cli(context: click.Context) -> int:
 @click.option(
     "--budget", type=float, help="False alerts a column-scan for calibrated thresholds  [default: 0.001]"
 )
+@EXPLAINED
 @FILES
 def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options: Any) -> int:
     """Compare the table CURRENT with the table REFERENCE.
@@ -215,6 +230,19 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
 @click.option("--weight", metavar="COLUMN", help="Column of weights")
 @click.option(
+    "--sensitive",
+    "sensitive_features",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column whose values are groups of people, for fairness (may be repeated)",
+)
+@click.option(
+    "--slices",
+    callback=_slices,
+    metavar="A,B|all",
+    help="Columns whose bins make slices: where the model is worst",
+)
+@click.option(
     "--maturity", type=float, help="Share of labels that a window needs to be judged  [default: 0.8]"
 )
 @click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows")
@@ -233,6 +261,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--engine", default="auto", show_default=True, help="auto or local")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors")
 @click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails")
+@EXPLAINED
 @FILES
 def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose: bool, **options: Any) -> int:
     """Say how right PREDICTIONS are, against a reference: performance over windows and segments, late labels joined.
@@ -244,7 +273,8 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
     inputs = (predictions, options["labels"], options["reference"])
     _spare_inputs(files, *(path for path in inputs if path is not None))
-    options["by"] = options["by"] or None
+    for name in ("by", "sensitive_features"):
+        options[name] = options[name] or None
     score: Any = scores[0] if len(scores) == 1 and "=" not in scores[0] else None
     if scores and score is None:
         score = {name: column for name, _, column in (each.partition("=") for each in scores)}
@@ -261,6 +291,9 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     "-o", "--output", required=True, callback=_output, type=click.Path(dir_okay=False),
     help="The file to write, NAME.gpumon",
 )  # fmt: skip
+@click.option(
+    "--slices", callback=_slices, metavar="A,B|all", help="Columns whose bins make slices, for evaluate"
+)
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
 @click.option(
     "--features",
@@ -272,6 +305,7 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     "--nominal", type=float, help="Share of the targets that the roles lower and upper promise to hold"
 )
 @ROWS
+@EXPLAINED
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:
     """Count TABLE into a profile, which stands wherever a table may stand."""
     import gpumon

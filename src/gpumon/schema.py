@@ -24,7 +24,11 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a column is to the model. Ids and timestamps are no features: they differ by nature."""
+    """What a column is to the model. Ids and timestamps are no features: they differ by nature.
+
+    Sensitive columns make the groups of people of which fairness is measured; an attribution is what a feature added to a
+    prediction (a Shapley value, say).
+    """
 
     FEATURE = "feature"
     TARGET = "target"
@@ -33,6 +37,8 @@ class Role(StrEnum):
     WEIGHT = "weight"
     LOWER = "lower"
     UPPER = "upper"
+    SENSITIVE = "sensitive"
+    ATTRIBUTION = "attribution"
     TIMESTAMP = "timestamp"
     ID = "id"
 

@@ -42,25 +42,35 @@ ROLES = {"target": "label"}
 
 @pytest.fixture(scope="module")
 def same_shares() -> gpumon.Report:
-    rows = table(1500)
-    return gpumon.scan(repeated(rows, 3), rows, roles=ROLES)
+    rows = table(1500) | {f"shap_{name}": rng.normal(size=1500) for name in ("normal", "count", "category")}
+    return gpumon.scan(repeated(rows, 3), rows, roles=ROLES, attributions="shap_")
 
 
 @pytest.fixture(scope="module")
 def evaluated() -> list[gpumon.Report]:
     """Predictions of two classes, of three, and of quantities, each against itself three times over."""
+    groups = rng.choice(["f", "m"], 900)
     p = rng.dirichlet((1, 1, 1), 600)
     thirds = {"y": rng.choice(["a", "b", "c"], 600), "a": p[:, 0], "b": p[:, 1], "c": p[:, 2]}
-    halves = {"y": rng.random(900) < 0.4, "p": rng.random(900)}
+    halves = {"y": rng.random(900) < 0.4, "p": rng.random(900), "sex": groups}
     y = rng.normal(10, 3, 700)
     p = y + rng.normal(size=700)
-    amounts = {"y": y, "p": p, "low": p - 1.645, "high": p + 1.645}
+    amounts = {"y": y, "p": p, "low": p - 1.645, "high": p + 1.645, "sex": groups[:700]}
     return [
         gpumon.evaluate(repeated(rows, 3), rows, target="y", **given)
         for rows, given in (
-            (halves, {"score": "p"}),
+            (halves, {"score": "p", "sensitive_features": "sex", "slices": True}),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),
-            (amounts, {"prediction": "p", "lower": "low", "upper": "high", "features": ["low"]}),
+            (
+                amounts,
+                {
+                    "prediction": "p",
+                    "lower": "low",
+                    "upper": "high",
+                    "features": ["low"],
+                    "sensitive_features": "sex",
+                },
+            ),
         )
     ]
 
@@ -96,6 +106,8 @@ def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
 )
 def test_equal_shares_of_any_size_are_no_change(same_shares, evaluated, metric):
     reports = evaluated if metric.labelled else [same_shares]
+    if metric.broken_down:
+        reports = [same_shares, *evaluated]
     values = np.concatenate([report.results.where(metric=metric.name)["value"] for report in reports])
     assert values.size
     rounding = 1e-3 if metric.name == "variance_ratio" else 1e-9  # ddof 1 shows in it
@@ -118,9 +130,11 @@ def test_a_metric_is_computed_for_some_column(same_shares, evaluated, windowed, 
     assert any(row.value == row.value for row in rows)
 
 
-@pytest.mark.parametrize("metric", [m for m in CATALOGUE if m.labelled], ids=lambda metric: metric.name)
-def test_the_same_predictions_three_times_over_are_as_good_and_surer(evaluated, metric):
-    for report in evaluated:
+@pytest.mark.parametrize(
+    "metric", [m for m in CATALOGUE if m.labelled or m.broken_down], ids=lambda metric: metric.name
+)
+def test_the_same_predictions_three_times_over_are_as_good_and_surer(same_shares, evaluated, metric):
+    for report in (same_shares, *evaluated):
         for row in report.results.where(metric=metric.name):
             assert row.status in {"ok", "no_data"}
             grows = 3**0.5 if metric.unit == "std" else 1  # a test statistic

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from statsmodels.stats.weightstats import CompareMeans
 
-from gpumon.statistics.contribution import Contributions, Losses, contributions, ranking
+from gpumon.statistics.contribution import Contributions, Losses, contributions, excess_losses, ranking
 
 
 def losses_of(cell, loss, cells):
@@ -155,3 +155,33 @@ def leading(before, loss_before, now, loss_now, sizes):
 def test_planted_causes_lead_the_ranking():
     recalled = [leading(*table) == cause for *table, cause in map(planted, range(50))]
     assert np.mean(recalled) >= 0.96, f"top-1 recall is {np.mean(recalled)}"
+
+
+def test_excess_losses_are_welchs_of_a_cell_against_the_rest():
+    rng = np.random.default_rng(4)
+    cell = rng.choice(3, 9_000, p=[0.5, 0.3, 0.2])
+    loss = rng.gamma(np.array([1.0, 1.1, 1.6])[cell])
+    found = excess_losses(losses_of(cell, loss, 3))
+    assert np.sum(found.value) == pytest.approx(0, abs=1e-12)
+    for i in range(3):
+        inside, outside = loss[cell == i], loss[cell != i]
+        share = np.mean(cell == i)
+        assert found.value[i] == pytest.approx(share * (inside.mean() - loss.mean()))
+        expected = CompareMeans.from_data(inside, outside).ztest_ind(usevar="unequal")[0]
+        assert found.z[i] == pytest.approx(expected, rel=5e-3)
+
+
+def test_excess_losses_of_cells_without_rows_are_none_and_of_no_rows_unknown():
+    found = excess_losses(losses_of(np.zeros(50, int), np.arange(50.0), 2))
+    assert found.value.tolist() == [0, 0]
+    assert found.z.tolist() == [0, 0]
+    assert np.isnan(excess_losses(Losses(*np.zeros((3, 2)))).z).all()
+
+
+def test_excess_losses_are_a_standard_normal_where_cells_are_alike():
+    rng = np.random.default_rng(5)
+    z = np.array(
+        [excess_losses(losses_of(rng.choice(3, 600), rng.gamma(2, size=600), 3)).z for _ in range(1_500)]
+    )
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=0.12)
+    np.testing.assert_allclose(z.std(axis=0), 1, atol=0.1)

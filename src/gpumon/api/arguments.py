@@ -7,7 +7,7 @@ from typing import Any
 
 from gpumon.errors import OptionError
 
-__all__ = ["by_role", "expect", "is_profile", "names_of"]
+__all__ = ["by_role", "expect", "is_profile", "names_of", "sliced_by"]
 
 
 def is_profile(source: Any) -> bool:
@@ -37,3 +37,8 @@ def by_role(roles: Any) -> dict[str, list[str]]:
     """{role: names} of what may have one name for a role, or be None."""
     expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
     return {role: names_of(f"the role {role!r}", names) for role, names in (roles or {}).items()}
+
+
+def sliced_by(slices: Any) -> bool | list[str]:
+    """The columns that make slices; True for all, none for False or None."""
+    return True if slices is True else names_of("slices", slices or ())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import by_role, expect, is_profile, names_of
+from gpumon.api.arguments import by_role, expect, is_profile, names_of, sliced_by
+from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from gpumon.api.importances import Explainer
     from gpumon.engines.engine import Engine
     from gpumon.profiles.profile import Profile
     from gpumon.tables.table import Table
@@ -31,6 +34,11 @@ def profile(
     nominal: float | None = None,
     features: str | Sequence[str] | None = None,
     exact: bool = False,
+    slices: bool | str | Sequence[str] = False,
+    importance: Any = None,
+    attributions: Any = None,
+    model: Any = None,
+    predict: Callable[[Any], Any] | None = None,
     backend: str = "auto",
     engine: Any = "auto",
     workers: int | None = None,
@@ -40,8 +48,9 @@ def profile(
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
-    The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, and ``features``
-    the columns that errors are estimated from, as in :func:`evaluate`. Profiles on one plan add: the profile of a month is the sum of its days.
+    The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, ``features`` the
+    columns that errors are estimated from, and ``slices`` as in :func:`evaluate`. What is told of importances is kept in
+    the profile. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
     >>> (day + profile({"x": [3.0]}, like=day)).rows
@@ -50,14 +59,24 @@ def profile(
     from gpumon.engines.engine import opened
     from gpumon.engines.labels import NOMINAL, Labelling
 
-    labelling = None if nominal is None and features is None else Labelling(nominal=nominal or NOMINAL)
+    explain, fact = explainer(model, predict), given_importance(importance)
+    sliced = sliced_by(slices)
+    asked = sliced or nominal is not None or features is not None
+    labelling = Labelling(nominal=nominal or NOMINAL, slices=sliced) if asked else None
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
-            pairs=True, exact=exact, labelling=labelling, features=features, backend=backend, engine=counting,
-            on_bad_file=on_bad_file, resume=resume, progress=ticks,
+            pairs=True, exact=exact, labelling=labelling, features=features, attributions=attributions, explain=explain,
+            backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume, progress=ticks,
         )  # fmt: skip
     forget(resume, "table")
+    if fact is not None:
+        counted.facts["importance"] = fact
+    if sliced and ("", "slices") not in counted.plan:
+        raise OptionError(
+            "slices are of losses: give roles for the target and the prediction or score, or profile the table that like "
+            "was made of with slices"
+        )
     return counted
 
 
@@ -80,14 +99,18 @@ def counted_profile(
     exact: bool = False,
     labelling: Any = None,
     features: str | Sequence[str] | None = None,
+    attributions: Any = None,
+    explain: Explainer | None = None,
 ) -> Profile:
     """The profile of ``source``, which messages call ``what``: on a plan of its own, or that of ``like``.
 
     ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels;
-    ``features`` are columns that the errors of a regression are estimated from.
+    ``features`` are columns that the errors of a regression are estimated from, ``attributions`` says which columns hold
+    attributions; ``explain`` tells the importance of features on a sample.
     """
     from gpumon.api.estimating import learnt
-    from gpumon.engines.notes import differences, left_out, of_labels, rounded
+    from gpumon.engines.attributions import attribution_columns
+    from gpumon.engines.notes import differences, left_out, of_labels, of_slices, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
     from gpumon.kernels import choose
@@ -113,6 +136,12 @@ def counted_profile(
     if isinstance(source, Profile) or is_profile(source):
         saved = source if isinstance(source, Profile) else Profile.load(source)
         name = f"the {what} profile" if isinstance(source, Profile) else str(source)
+        if explain is not None and "importance" not in saved.facts:
+            raise OptionError(
+                f"{name} has no rows to ask a model about: profile its table with model or predict"
+            )
+        if attributions is not None and like is None and ("", "attributions") not in saved.plan:
+            raise OptionError(f"{name} holds no attributions: profile its table again with attributions")
         if like is None:
             return as_reference(saved, name, columns, roles, exact=exact, features=features)
         return as_current(saved, name, like, slicing)
@@ -135,6 +164,15 @@ def counted_profile(
         elif table.device:
             table = table.load(_wanted(columns, slicing))
     table.chosen(slicing.columns)  # SchemaError if one is not there
+    attributed: dict[str, str] = {}
+    if attributions is not None and like is None:
+        expect(
+            attributions, str | Mapping,
+            f"attributions must be what the names of such columns begin with, or a mapping from feature to column, not {attributions!r}",
+        )  # fmt: skip
+        attributed = attribution_columns(attributions, table.schema.names, table.name)
+        roles["attribution"] = list(attributed.values())
+        columns = None if columns is None else list(dict.fromkeys([*columns, *attributed.values()]))
     skipped = table.skipped
     ignored = {*slicing.columns, *roles.get("ignore", ())}
     notes: list[str] = []
@@ -145,11 +183,20 @@ def counted_profile(
         schema = infer(
             sample, columns=columns, roles=roles, timestamp=timestamp, without=skipped, name=table.name
         )
-        empty = plan(schema, sample, pairs=pairs, exact=exact, labelling=labelling, name=table.name)
+        empty = plan(
+            schema,
+            sample,
+            pairs=pairs,
+            exact=exact,
+            labelling=labelling,
+            attributions=attributed,
+            name=table.name,
+        )
         if features is not None:
             empty = learnt(empty, table, features)
         skipped = schema.skipped
     else:
+        sample = None if explain is None else table.sample(None)
         empty = like.empty()
         skipped = tuple(it for it in skipped if it.name not in ignored)
         notes += differences(
@@ -167,6 +214,7 @@ def counted_profile(
     unreadable += facts.pop("unreadable")
     if like is None:
         counted = settled(counted)
+        notes += of_slices(counted, table.name)
     if not counted.rows:
         notes.append(f"{table.name} has no rows")
     notes += rounded(counted, table.name)
@@ -175,6 +223,8 @@ def counted_profile(
     counted.facts.update(name=table.name, why=why, notes=notes, **facts)
     if unreadable:
         counted.facts["unreadable"] = [list(file) for file in unreadable]
+    if explain is not None:
+        counted.facts["importance"] = explain(sample, counted.schema)
     return counted
 
 

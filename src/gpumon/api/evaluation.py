@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import expect, is_profile, names_of
+from gpumon.api.arguments import expect, is_profile, names_of, sliced_by
 from gpumon.api.counting import counted_profile, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
+from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import InputError, OptionError, SchemaError
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def evaluate(
     threshold: float = 0.5,
     weight: str | None = None,
     maturity: float | None = None,
+    sensitive_features: str | Sequence[str] | None = None,
+    slices: bool | str | Sequence[str] = False,
+    importance: Any = None,
+    attributions: Any = None,
+    model: Any = None,
+    predict: Callable[[Any], Any] | None = None,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
@@ -86,6 +93,12 @@ def evaluate(
         further columns to count, such as the inputs of the model: none by default
     maturity
         the share of a window's rows that must have a label before it is judged, 0.8 by default
+    sensitive_features
+        columns whose values are groups of people, such as ["sex", "age_group"]: rates of every group and of all
+        combinations, gaps between groups, and how these have changed; many numbers are cut into four groups of the reference
+    slices
+        True, or the columns whose bins make slices of the rows, by one condition and by two: where the model is worst, and
+        which slices made it worse
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -97,18 +110,22 @@ def evaluate(
     """
     from gpumon.engines.engine import opened
     from gpumon.engines.labels import Labelling, text_of
-    from gpumon.metrics import chosen
+    from gpumon.metrics import chosen, served
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
+    from gpumon.tables.table import Table
     from gpumon.verdicts.judge import judge
     from gpumon.verdicts.thresholds import Thresholds
 
     start = time.perf_counter()
+    explain, fact = explainer(model, predict), given_importance(importance)
     wanted = tuple(metric for metric in chosen(metrics) if "pairs" not in metric.reads)
     if reference is None:  # an estimate needs labels of other rows, a change something to have changed from
         wanted = tuple(
-            metric for metric in wanted if not ((metric.labelled or metric.over_time) and metric.of_reference)
+            metric
+            for metric in wanted
+            if not ((metric.labelled or metric.over_time or metric.broken_down) and metric.of_reference)
         )
     limits = Thresholds.of(thresholds, budget, wanted)
     if (labels is None) != (on is None):
@@ -124,29 +141,50 @@ def evaluate(
         predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
         first = predictions if reference is None else reference
         roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper))
+        if sensitive_features is not None:
+            roles["sensitive"] = names_of("sensitive_features", sensitive_features)
+        sliced = sliced_by(slices)
         labelling = Labelling(
-            task, threshold, nominal, None if positive is None else text_of(positive), by_class
+            task, threshold, nominal, None if positive is None else text_of(positive), by_class, sliced
         )
-        counted = [name for named in roles.values() for name in named] or None
-        if features is not None and counted is not None:
+        if features is not None and roles:
             features = names_of("features", features)
-            roles["feature"] = [name for name in features if name not in counted]
-            counted += roles["feature"]
-        if columns is not None and counted is not None:
-            counted = list(dict.fromkeys([*counted, *names_of("columns", columns)]))
+            named = {name for some in roles.values() for name in some}
+            roles["feature"] = [name for name in features if name not in named]
+        counted: list[str] | None = None  # all
+        if roles and sliced is not True and explain is None:
+            used = [] if fact is None or not isinstance(first, Table) else list(fact["of"])
+            beside = [*(sliced or ()), *(name for name in used if name in first.schema.names)]
+            beside += [] if columns is None else names_of("columns", columns)
+            counted = list(dict.fromkeys([*(name for some in roles.values() for name in some), *beside]))
         what = "predictions" if reference is None else "reference"
         options: dict[str, Any] = {
             "columns": counted, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": "raise", "resume": None, "progress": ticks,
+            "explain": explain,
         }  # fmt: skip
         before = counted_profile(
-            first, what, pairs=False, exact=exact, labelling=labelling, features=features, **options
+            first,
+            what,
+            pairs=False,
+            exact=exact,
+            labelling=labelling,
+            features=features,
+            attributions=attributions,
+            **options,
         )
+        if fact is not None:
+            before.facts["importance"] = fact
         _refuse_unlabelled(before)
+        if sliced and ("", "slices") not in before.plan:
+            raise OptionError(
+                f"{before.facts.get('name', 'the reference')} holds no slices: profile its table again with slices"
+            )
         now = before
         if reference is not None:
             options["columns"] = _without_labels(counted, roles, predictions)
             now = counted_profile(predictions, "predictions", like=before, **options)
+    wanted = served(wanted, before)
     done = time.perf_counter()
     before = before.with_totals()
     now = before if reference is None else now.with_totals()

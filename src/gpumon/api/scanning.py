@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpumon.api.counting import counted_profile, forget, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
+from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ def scan(
     every: str | None = None,
     by: str | Sequence[str] | None = None,
     metrics: Iterable[str | Metric] | None = None,
+    importance: Any = None,
+    attributions: Any = None,
+    model: Any = None,
+    predict: Callable[[Any], Any] | None = None,
     exact: bool = False,
     backend: str = "auto",
     engine: Any = "auto",
@@ -55,6 +60,18 @@ def scan(
         columns whose values make segments, each compared with the same segment of the reference
     metrics
         names, ids or :class:`Metric` records; all of ``gpumon.CATALOGUE`` by default
+    importance
+        how important features are to the model, {feature: number}, a CSV file of such pairs, or a booster file of which the
+        gains are taken: drift is weighed by it. A profile that knows importances needs none
+    attributions
+        columns that say what each feature added to each prediction: what their names begin with, such as "shap_", or
+        {feature: column}
+    model
+        a booster of XGBoost or LightGBM (a file in its own format, or an object), asked for attributions on 10,000 rows of
+        each table
+    predict
+        a function from a pandas DataFrame of the features to predictions, asked on 10,000 rows of each table in which one
+        feature after the other is shuffled
     exact
         keep and sort every numeric value, so that KS, Wasserstein and quantiles need no bounds (memory of the tables)
     backend
@@ -89,13 +106,14 @@ def scan(
     """
     from gpumon.engines.energy import drawn
     from gpumon.engines.engine import opened
-    from gpumon.metrics import chosen
+    from gpumon.metrics import chosen, served
     from gpumon.metrics.measure import measure
     from gpumon.reports.report import Report
     from gpumon.verdicts.judge import judge
     from gpumon.verdicts.thresholds import Thresholds
 
     start = time.perf_counter()
+    explain, fact = explainer(model, predict), given_importance(importance)
     wanted = chosen(metrics)
     limits = Thresholds.of(thresholds, budget, wanted)
     pairs = any("pairs" in metric.reads for metric in wanted)
@@ -103,9 +121,14 @@ def scan(
         options: dict[str, Any] = {
             "columns": columns, "roles": roles, "timestamp": timestamp, "every": every, "by": by, "backend": backend,
             "engine": counting, "on_bad_file": on_bad_file, "resume": resume, "progress": ticks,
+            "explain": explain,
         }  # fmt: skip
         meter = counting.energy()
-        before = counted_profile(reference, "reference", pairs=pairs, exact=exact, **options)
+        before = counted_profile(
+            reference, "reference", pairs=pairs, exact=exact, attributions=attributions, **options
+        )
+        if fact is not None:
+            before.facts["importance"] = fact
         counted = time.perf_counter()
         if not before.rows:
             raise InputError(
@@ -114,6 +137,7 @@ def scan(
             )
         now = counted_profile(current, "current", like=before, **options)
         energy = drawn(meter, counting.energy())
+    wanted = served(wanted, before)
     done = time.perf_counter()
     forget(resume, "reference", "current")
     before, now = before.with_totals(), now.with_totals()

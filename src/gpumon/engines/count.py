@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.engines.attributions import attributed
 from gpumon.engines.columns import (
     in_bytes,
     microseconds,
@@ -21,10 +22,12 @@ from gpumon.engines.columns import (
     string_parts,
     strings,
 )
+from gpumon.engines.groups import GroupCounter, GroupTally
 from gpumon.engines.labels import LabelCounter, LabelTally
 from gpumon.errors import BackendError
 from gpumon.kernels import NumericColumn, NumericCounts
 from gpumon.kernels.lookup import Dictionary, Guide, dictionary, guide
+from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import BUCKETS, Categorical, Names
 from gpumon.profiles.labels import Labelled
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -128,6 +131,9 @@ class Counter:
             if isinstance(state, Pairs):
                 if not there.isdisjoint(state.columns):
                     yield (subject, aspect), self._pairs(state, batch, offsets, cells)
+            elif isinstance(state, Attributions):
+                if not there.isdisjoint(state.columns):
+                    yield (subject, aspect), attributed(state, batch, offsets)
             elif isinstance(state, Sorted):
                 if subject in there:
                     values, valid = numbers_in(batch, subject, device=self.kernels.DEVICE)
@@ -263,6 +269,11 @@ class Counter:
         return LabelCounter(self.like, self.kernels)
 
     @cached_property
+    def groups(self) -> GroupCounter:
+        """What counting by groups and slices needs."""
+        return GroupCounter(self.like, self.kernels, self.labels)
+
+    @cached_property
     def _rank_tables(self) -> NDArray[np.float64]:
         """The mid-rank of each cell of each ranked column, NaN for the missing: (k, most cells)."""
         state = self.like.plan["", "spearman"]
@@ -311,6 +322,7 @@ class _Tally:
         self.numeric: dict[tuple[str, str], NumericCounts] = {}
         self.states: dict[Key, State] = {}
         self.labels = LabelTally(counter.labels)
+        self.groups = GroupTally(counter.groups)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
@@ -325,7 +337,9 @@ class _Tally:
         wanted = ranked or bool(counter.labels.expected)
         found = counter.kernels.numeric(list(columns.values()), offsets, places, cells=wanted)
         cells = dict(zip(columns, found, strict=True)) if wanted else {}
-        self.labels.add(batch, offsets, places, len(self.places), cells)
+        coded = self.labels.coded(batch)
+        self.labels.add(batch, offsets, places, len(self.places), coded, cells)
+        self.groups.add(batch, offsets, places, len(self.places), coded)
         for (subject, aspect), counted in counter.others(batch, offsets, cells):
             for (window, segment), state in zip(slices, counted, strict=True):
                 key = Key(window, segment, subject, aspect)
@@ -356,7 +370,7 @@ class _Tally:
                 if held.counts[place].any():
                     parts = (array[place] for array in held)
                     states[Key(window, segment, subject, aspect)] = Numeric(edges, *parts)
-        states |= self.labels.states(self.places)
+        states |= self.labels.states(self.places) | self.groups.states(self.places)
         return Profile(like.schema, like.plan, states)
 
 

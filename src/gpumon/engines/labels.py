@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import Kernels
+    from gpumon.profiles.groups import Groups, SliceLosses
     from gpumon.profiles.profile import Profile, Slice
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
 
-__all__ = ["NOMINAL", "TASKS", "LabelCounter", "LabelTally", "Labelling", "digest", "label_states", "text_of"]
+__all__ = [
+    "NOMINAL",
+    "TASKS",
+    "Coded",
+    "LabelCounter",
+    "LabelTally",
+    "Labelling",
+    "as_floats",
+    "digest",
+    "label_states",
+    "predicted_classes",
+    "text_of",
+    "weights_of",
+]
+
+Coded = Callable[[tuple[str, ...], str], "NDArray[np.int32]"]
+"""From classes and a column to the class numbers of a batch."""
 
 TASKS = ("binary", "multiclass", "regression")
 FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
@@ -59,7 +77,7 @@ class Labelling:
 
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
     ``scores`` maps classes to columns where every class has a score of its own. ``nominal`` is the coverage that
-    prediction intervals promise.
+    prediction intervals promise. ``slices`` are the columns whose bins make slices of the rows; True for all features.
     """
 
     task: str | None = None
@@ -67,6 +85,7 @@ class Labelling:
     nominal: float = NOMINAL
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
+    slices: bool | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.task not in {None, *TASKS}:
@@ -310,7 +329,10 @@ class LabelCounter:
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
         self.kernels = kernels
-        self.states = {key: state for key, state in like.plan.items() if isinstance(state, Labelled)}
+        own = Confusion | Scores | Residuals | SortedScores | Intervals | ExpectedLosses
+        self.states: dict[tuple[str, str], Labelled] = {
+            key: state for key, state in like.plan.items() if isinstance(state, own)
+        }
         self.coders: dict[tuple[str, ...], Coder] = {}
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
         self.expected: dict[tuple[str, str], Expecting] = {}
@@ -335,18 +357,8 @@ class LabelTally:
         self.held: dict[tuple[str, str], Any] = {}
         self.sorted: dict[tuple[str, str], dict[tuple[int, int], list[NDArray[np.float64]]]] = {}
 
-    def add(
-        self,
-        batch: pa.RecordBatch,
-        offsets: NDArray[np.int64],
-        places: NDArray[np.int64],
-        size: int,
-        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
-    ) -> None:
-        """Count a batch whose rows are grouped by slice; ``size`` places are needed.
-
-        ``cells`` are those of the numeric columns' values, if expected losses are counted.
-        """
+    def coded(self, batch: pa.RecordBatch) -> Coded:
+        """The class numbers of the columns of a batch, each made once."""
         there = set(batch.schema.names)
         codes: dict[tuple[tuple[str, ...], str], NDArray[np.int32]] = {}
 
@@ -357,17 +369,33 @@ class LabelTally:
                 codes[classes, column] = coder.of_column(batch, column) if column in there else missing
             return codes[classes, column]
 
+        return coded
+
+    def add(
+        self,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        size: int,
+        coded: Coded,
+        cells: Mapping[tuple[str, str], NDArray[np.uint16]],
+    ) -> None:
+        """Count a batch whose rows are grouped by slice; ``size`` places are needed, ``coded`` is of this batch.
+
+        ``cells`` are those of the numeric columns' values, if expected losses are counted.
+        """
+        there = set(batch.schema.names)
         for key, state in self.counter.states.items():
             if there.isdisjoint(state.columns[1:]):
                 continue
             if isinstance(state, SortedScores):
                 self._keep(key, batch, self._labels(state, coded), offsets, places)
                 continue
-            weights = self._weights(state, batch, there)
+            weights = weights_of(state, batch)
             into = self._into(key, state, size)
             if isinstance(state, Confusion):
                 actual = coded(state.classes, state.columns[0])
-                predicted = self._predicted(state, batch, there, coded)
+                predicted = predicted_classes(state, batch, coded)
                 self.counter.kernels.confusion(actual, predicted, weights, offsets, places, into)
             elif isinstance(state, Scores):
                 labels = self._labels(state, coded)
@@ -422,38 +450,6 @@ class LabelTally:
             return confusion.classes
         return state.positive
 
-    def _weights(self, state: Labelled, batch: pa.RecordBatch, there: set[str]) -> NDArray[np.float64] | None:
-        """The weights of the rows; a missing or negative one counts nothing."""
-        if not state.weight:
-            return None
-        if state.weight[0] not in there:
-            return np.zeros(batch.num_rows)
-        w = as_floats(batch.column(state.weight[0]))
-        return np.where(np.isfinite(w) & (w > 0), w, 0.0)
-
-    def _predicted(
-        self, state: Confusion, batch: pa.RecordBatch, there: set[str], coded: Any
-    ) -> NDArray[np.int32]:
-        k = len(state.classes)
-        if state.threshold.size:
-            p, valid = numbers(batch.column(state.columns[1]))
-            codes: NDArray[np.int32] = (p >= state.threshold[0]).astype(np.int32)
-            missing = ~np.isfinite(p) if p.dtype.kind == "f" else np.zeros(p.size, np.bool_)
-            if valid is not None:
-                missing |= ~valid
-            if missing.any():
-                codes[missing] = k + 1
-            return codes
-        if len(state.columns) > 2:
-            nothing = np.full(batch.num_rows, np.nan)
-            scores = np.stack(
-                [as_floats(batch.column(c)) if c in there else nothing for c in state.columns[1:]]
-            )
-            known = np.isfinite(scores).all(axis=0)
-            return np.where(known, np.argmax(np.nan_to_num(scores), axis=0), k + 1).astype(np.int32)
-        found: NDArray[np.int32] = coded(state.classes, state.columns[1])
-        return found
-
     def _into(self, key: tuple[str, str], state: State, size: int) -> Any:
         """The sums of a state, with a place for every slice."""
         held = self.held.get(key)
@@ -488,6 +484,38 @@ class LabelTally:
                     kept = {"negatives": negatives, "positives": positives}
                     found[Key(window, segment, *key)] = _with(state, kept)
         return found
+
+
+def weights_of(state: Labelled, batch: pa.RecordBatch) -> NDArray[np.float64] | None:
+    """The weights of the rows, None if they have none; a missing or negative one counts nothing."""
+    if not state.weight:
+        return None
+    if state.weight[0] not in batch.schema.names:
+        return np.zeros(batch.num_rows)
+    w = as_floats(batch.column(state.weight[0]))
+    return np.where(np.isfinite(w) & (w > 0), w, 0.0)
+
+
+def predicted_classes(
+    state: Confusion | Groups | SliceLosses, batch: pa.RecordBatch, coded: Coded
+) -> NDArray[np.int32]:
+    """The number of the class that is predicted for every row, as ``coded`` numbers them."""
+    k, there = len(state.classes), set(batch.schema.names)
+    if state.threshold.size:
+        p, valid = numbers(batch.column(state.columns[1]))
+        codes: NDArray[np.int32] = (p >= state.threshold[0]).astype(np.int32)
+        missing = ~np.isfinite(p) if p.dtype.kind == "f" else np.zeros(p.size, np.bool_)
+        if valid is not None:
+            missing |= ~valid
+        if missing.any():
+            codes[missing] = k + 1
+        return codes
+    if len(state.columns) > 2:
+        nothing = np.full(batch.num_rows, np.nan)
+        scores = np.stack([as_floats(batch.column(c)) if c in there else nothing for c in state.columns[1:]])
+        known = np.isfinite(scores).all(axis=0)
+        return np.where(known, np.argmax(np.nan_to_num(scores), axis=0), k + 1).astype(np.int32)
+    return coded(state.classes, state.columns[1])
 
 
 _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {

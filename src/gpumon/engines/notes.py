@@ -6,8 +6,10 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
+from gpumon.profiles.groups import SliceLosses
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores
 from gpumon.profiles.numeric import Numeric
+from gpumon.schema import Kind, Role
 from gpumon.tables.columns import listed
 
 if TYPE_CHECKING:
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from gpumon.tables.paths import Unreadable
     from gpumon.tables.schema import Differences
 
-__all__ = ["differences", "left_out", "of_labels", "rounded"]
+__all__ = ["differences", "left_out", "of_labels", "of_slices", "rounded"]
 
 BEYOND_FLOAT = 2**53
+MOST_SLICED = 24  # columns of which slices are made: pairs grow with the square
 MOST_FILES = 100  # that notes name one by one
 
 
@@ -88,3 +91,18 @@ def of_labels(counted: Profile, name: str) -> list[str]:
                 f"{what}no row has a label in {target!r}; are they still to come, or does the key not fit?"
             )
     return notes
+
+
+def of_slices(counted: Profile, name: str) -> list[str]:
+    """Features that make no slices because there are too many of them, if slices of all were asked for."""
+    plan = counted.plan.get(("", "slices"))
+    if not isinstance(plan, SliceLosses) or len(plan.features) < MOST_SLICED:
+        return []
+    roles, kinds = {Role.FEATURE, Role.SENSITIVE}, {Kind.NUMERIC, Kind.CATEGORICAL, Kind.BOOLEAN}
+    features = [column.name for column in counted.schema if column.role in roles and column.kind in kinds]
+    rest = [name for name in features if name not in plan.features]
+    if not rest:
+        return []
+    return [
+        f"{name}: slices are made of {MOST_SLICED} columns and not of {listed(rest)}: name those that matter with slices"
+    ]

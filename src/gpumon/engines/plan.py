@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.engines.attributions import attribution_states
 from gpumon.engines.columns import PATTERNS, as_floats, in_bytes, strings
+from gpumon.engines.groups import group_states
 from gpumon.engines.labels import label_states
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
@@ -47,12 +49,14 @@ def plan(
     pairs: bool = True,
     exact: bool = False,
     labelling: Labelling | None = None,
+    attributions: Mapping[str, str] | None = None,
     name: str = "the table",
 ) -> Profile:
     """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference.
 
     ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value;
-    ``labelling`` says how predictions are to be read; ``name`` is what messages call the table.
+    ``labelling`` says how predictions are to be read, ``attributions`` which column holds those of a feature; ``name`` is
+    what messages call the table.
     """
     values = {
         column.name: as_floats(sample.column(column.name))
@@ -68,6 +72,8 @@ def plan(
         if pairs:
             states |= _pairs(schema, values, states, pool)
     states |= label_states(schema, sample, labelling, name, exact=exact)
+    states |= group_states(schema, sample, states, labelling, name)
+    states |= attribution_states(schema, attributions or {}, name)
     return Profile(schema, states)
 
 
@@ -150,7 +156,8 @@ def _pairs(
     states: Mapping[tuple[str, str], State],
     pool: Executor,
 ) -> dict[tuple[str, str], State]:
-    names = [c.name for c in schema if c.kind is Kind.NUMERIC and c.role not in {Role.ID, Role.TIMESTAMP}]
+    others = {Role.ID, Role.TIMESTAMP, Role.ATTRIBUTION}
+    names = [c.name for c in schema if c.kind is Kind.NUMERIC and c.role not in others]
     if not 2 <= len(names) <= MOST_CORRELATED:
         return {}
     centre, scale = np.array([*pool.map(lambda name: _centre_and_scale(values[name]), names)]).T

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.engines.notes import differences
 from gpumon.errors import InputError, MergeError, OptionError, SchemaError
+from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.labels import Labelled
 from gpumon.profiles.pairs import Pairs
@@ -74,7 +75,7 @@ def _columns(key: tuple[str, str], state: State) -> tuple[str, ...]:
     """The columns that a state was counted from."""
     if isinstance(state, Labelled):
         return state.sources
-    return state.columns if isinstance(state, Pairs) else key[:1]
+    return state.columns if isinstance(state, Pairs | Attributions) else key[:1]
 
 
 def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:

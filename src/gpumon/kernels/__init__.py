@@ -31,7 +31,9 @@ __all__ = [
     "Bitmask",
     "Comoments",
     "ConfusionCounts",
+    "HostKernels",
     "Kernels",
+    "LossCounts",
     "NumericColumn",
     "NumericCounts",
     "ResidualCounts",
@@ -39,6 +41,7 @@ __all__ = [
     "choose",
     "crossover",
     "cuda_status",
+    "on_host",
     "select",
 ]
 
@@ -126,6 +129,14 @@ class ResidualCounts(NamedTuple):
     at_step: NDArray[np.int64]  # (places, j + 5)
     errors: NDArray[np.float64]  # (places, j + 5, 4)
     missing: NDArray[np.int64]  # (places, 3)
+
+
+class LossCounts(NamedTuple):
+    """What losses leave behind by the bins of columns, a place for every slice; see ``profiles.groups.SliceLosses``."""
+
+    n: NDArray[np.int64]  # (places, cells)
+    sums: NDArray[np.float64]  # (places, cells, 2)
+    mass: NDArray[np.float64]  # (places, cells, 2), or (places, 0, 0) where there are no weights
 
 
 class Kernels(Protocol):
@@ -249,6 +260,33 @@ class Kernels(Protocol):
         ...
 
 
+class HostKernels(Kernels, Protocol):
+    """What only the backends have that count in the memory of the host: the others count such states through them."""
+
+    def binned(
+        self, values: NDArray[Any], valid: NDArray[np.bool_] | None, limits: NDArray[np.float64]
+    ) -> NDArray[np.uint8]:
+        """How many of the increasing ``limits`` (k,), k < 255, are not above each value; k + 1 where it is NaN or null."""
+        ...
+
+    def losses(
+        self,
+        codes: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        loss: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: LossCounts,
+    ) -> None:
+        """Add losses to the cells of every column and of every pair of columns.
+
+        ``codes`` (columns, rows) are the bins of the rows, ``starts`` (columns + pairs + 1,) where the cells of each
+        column, then of each pair begin; ``loss`` is finite.
+        """
+        ...
+
+
 @cache
 def cuda_status() -> tuple[bool, str]:
     """Whether the CUDA backend can serve, and the reason in words. Creates no context on a device."""
@@ -300,6 +338,11 @@ def choose(backend: str = "auto", nbytes: int | None = None, *, device: bool = F
 def select(backend: str = "auto") -> Kernels:
     """The kernels of a backend, whatever is to be counted: see :func:`choose`."""
     return choose(backend)[0]
+
+
+def on_host(kernels: Kernels) -> HostKernels:
+    """The kernels themselves, or those of the CPU beside them if they count on a device."""
+    return cast("HostKernels", select("cpu") if kernels.DEVICE else kernels)
 
 
 def _size(nbytes: int) -> str:

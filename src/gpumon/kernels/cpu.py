@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels import ConfusionCounts, LossCounts, NumericColumn, ResidualCounts, ScoreCounts
     from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
@@ -223,6 +223,28 @@ def expected(
     """What forests expect of rows; see :class:`gpumon.kernels.Kernels`."""
     codes, unsupported = coded(cells, groups)
     return np.stack([walked(codes, forest) for forest in forests]), unsupported
+
+
+def binned(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, limits: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Bins of numbers; see :class:`gpumon.kernels.HostKernels`."""
+    found = np.empty(values.size, np.uint8)
+    _binned(_floats(values), _mask(valid), limits, found)
+    return found
+
+
+def losses(
+    codes: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    loss: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: LossCounts,
+) -> None:
+    """Sums of losses by bins; see :class:`gpumon.kernels.HostKernels`."""
+    _losses(codes, starts, loss, _weights(weights), offsets, places, *into)
 
 
 def _weights(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -835,6 +857,66 @@ def _residuals(
             total[13] += w * (relative * relative)
             total[14] += w * symmetric
             total[15] += w * (symmetric * symmetric)
+
+
+@compiled
+def _binned(values, valid, limits, found):
+    """Compared with every limit in turn: with so few of them quicker than halving, as it has no branches."""
+    missing = np.uint8(limits.size + 1)
+    for start in range(0, values.size, BLOCK):
+        stop = min(start + BLOCK, values.size)
+        block, bins = values[start:stop], found[start:stop]
+        for i in range(block.size):
+            bins[i] = 0
+        for limit in limits:
+            for i in range(block.size):
+                bins[i] += np.uint8(1 if np.float64(block[i]) >= limit else 0)
+        for i in range(block.size):
+            bins[i] = bins[i] if block[i] == block[i] else missing
+    for i in range(valid.size):
+        found[i] = found[i] if valid[i] else missing
+
+
+@compiled
+def _losses(codes, starts, loss, weights, offsets, places, n, sums, mass):
+    """A block of rows goes through one table after the other, each small enough for the first-level cache."""
+    columns = codes.shape[0]
+    for s in range(offsets.size - 1):
+        counts, totals, held = n[places[s]], sums[places[s]], mass[places[s]]
+        for start in range(offsets[s], offsets[s + 1], BLOCK):
+            stop = min(start + BLOCK, offsets[s + 1])
+            part = loss[start:stop]
+            w = weights[start:stop] if weights.size else weights
+            table = columns
+            for i in range(columns):
+                left = codes[i, start:stop]
+                _add_losses(left, left, 0, part, w, starts[i], counts, totals, held)
+                for j in range(i + 1, columns):
+                    size = starts[j + 1] - starts[j]
+                    _add_losses(
+                        left, codes[j, start:stop], size, part, w, starts[table], counts, totals, held
+                    )
+                    table += 1
+
+
+@compiled
+def _add_losses(left, right, size, loss, weights, first, n, sums, mass):
+    """Add to the cells left · size + right, counted from ``first``."""
+    size, first = np.uint64(size), np.uint64(first)
+    if weights.size:
+        for i in range(loss.size):
+            cell = first + np.uint64(left[i]) * size + np.uint64(right[i])
+            n[cell] += 1
+            sums[cell, 0] += weights[i] * loss[i]
+            sums[cell, 1] += weights[i] * (loss[i] * loss[i])
+            mass[cell, 0] += weights[i]
+            mass[cell, 1] += weights[i] * weights[i]
+    else:
+        for i in range(loss.size):
+            cell = first + np.uint64(left[i]) * size + np.uint64(right[i])
+            n[cell] += 1
+            sums[cell, 0] += loss[i]
+            sums[cell, 1] += loss[i] * loss[i]
 
 
 def cache_folder() -> str:

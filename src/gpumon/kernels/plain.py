@@ -6,7 +6,7 @@ where Numba cannot compile, and it is the text to read first.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import ConfusionCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels import ConfusionCounts, LossCounts, NumericColumn, ResidualCounts, ScoreCounts
     from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
@@ -279,6 +279,40 @@ def expected(
                 node = 2 * node + 1 + (codes[rows, features[node]] > splits[node])
             np.add(total, leaves[node - nodes], out=total)
     return found, unsupported
+
+
+def binned(
+    values: NDArray[Any], valid: NDArray[np.bool_] | None, limits: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Bins of numbers; see :class:`gpumon.kernels.HostKernels`."""
+    x = values.astype(np.float64)
+    missing = np.isnan(x) if valid is None else np.isnan(x) | ~valid
+    bins = np.searchsorted(limits, x, side="right")
+    return np.where(missing, limits.size + 1, bins).astype(np.uint8)
+
+
+def losses(
+    codes: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    loss: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: LossCounts,
+) -> None:
+    """Sums of losses by bins; see :class:`gpumon.kernels.HostKernels`."""
+    sizes = np.diff(starts[: len(codes) + 1])
+    cells = [each.astype(np.int64) for each in codes]
+    cells += [cells[i] * sizes[j] + cells[j] for i, j in combinations(range(len(codes)), 2)]
+    w = np.ones(loss.size) if weights is None else weights
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        for cell, (first, last) in zip(cells, pairwise(starts.tolist()), strict=True):
+            at, size = cell[start:stop], last - first
+            into.n[place, first:last] += np.bincount(at, minlength=size)
+            for i, values in enumerate((w * loss, w * loss**2)):
+                into.sums[place, first:last, i] += np.bincount(at, values[start:stop], size)
+            for i, values in enumerate((w, w**2) if weights is not None else ()):
+                into.mass[place, first:last, i] += np.bincount(at, values[start:stop], size)
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

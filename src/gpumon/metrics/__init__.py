@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpumon.errors import OptionError
+from gpumon.metrics.causes import CAUSES
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
+from gpumon.metrics.fairness import FAIRNESS
+from gpumon.metrics.importance import IMPORTANCE
+from gpumon.metrics.importances import importance_of
 from gpumon.metrics.metric import FAMILIES, Metric
 from gpumon.metrics.model_drift import MODEL_DRIFT
 from gpumon.metrics.over_time import OVER_TIME_METRICS
@@ -18,7 +22,9 @@ from gpumon.metrics.uncertainty import UNCERTAINTY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen"]
+    from gpumon.profiles.profile import Profile
+
+__all__ = ["CATALOGUE", "FAMILIES", "Metric", "chosen", "served"]
 
 CATALOGUE: tuple[Metric, ...] = (
     *DATA_DISTRIBUTION,
@@ -29,6 +35,9 @@ CATALOGUE: tuple[Metric, ...] = (
     *ROLLUPS,
     *OVER_TIME_METRICS,
     *UNCERTAINTY,
+    *FAIRNESS,
+    *CAUSES,
+    *IMPORTANCE,
 )
 """Every metric, in the order of the specification."""
 
@@ -64,3 +73,35 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
     # what is read off other results needs them
     found += [of for of in dict.fromkeys(m.of for m in found if m.read_off_results) if of and of not in found]
     return tuple(found)
+
+
+def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
+    """The metrics without those of groups, slices and importances that a profile knows nothing of.
+
+    OptionError says what was to be given if none is left.
+    """
+    known = {aspect for subject, aspect in reference.plan if subject == ""}
+    if "attributions" in known or importance_of(reference) is not None:
+        known.add("importances")
+    found, needs = [], ""
+    for metric in metrics:
+        lacking = [NEEDS[name] for name in metric.reads if name in NEEDS and NEEDS[name][0] not in known]
+        if lacking:
+            needs = needs or f"{metric.name} needs {lacking[0][1]}"
+        else:
+            found.append(metric)
+    if needs and not found:
+        raise OptionError(f"nothing is left to measure: {needs}")
+    return tuple(found)
+
+
+NEEDS = dict.fromkeys(("groups", "selected_groups"), ("groups", "sensitive_features and predicted classes"))
+NEEDS |= dict.fromkeys(
+    ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
+)
+NEEDS["slice_losses"] = "slices", "slices"
+NEEDS |= dict.fromkeys(
+    ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
+    ("importances", "importance, attributions, model or predict"),
+)
+"""Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

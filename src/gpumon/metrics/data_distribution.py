@@ -123,6 +123,7 @@ DATA_DISTRIBUTION = (
             ("score", "PD-08"),
             ("prediction", "PD-08"),
             ("target", "MD-07"),
+            ("attribution", "MD-05"),
         ),
         reads=("bins",),
         method=f"{BINS}; shares of at least 1e-4",

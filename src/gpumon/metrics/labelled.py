@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MATURITY", "SHOWN_CLASSES", "LabelReadings", "readable"]
+__all__ = ["MATURITY", "SHOWN_CLASSES", "LabelReadings", "immature", "kish", "readable"]
 
 MATURITY = 0.8
 """Share of a window's rows that must have a label before the window is judged."""
@@ -117,7 +117,7 @@ _Pairs = list[tuple["Slice", "Slice"]]
 def readable(profile: Profile) -> Iterator[tuple[str, Labelled]]:
     """The aspects of a profile that hold predictions and labels, with nothing counted."""
     for (subject, aspect), state in profile.plan.items():
-        if subject == "" and isinstance(state, Labelled) and not isinstance(state, SortedScores):
+        if subject == "" and isinstance(state, Labelled) and type(state) in READINGS:
             yield aspect, state
 
 
@@ -186,7 +186,8 @@ class LabelReadings:
         if averaged:
             parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
         for part in parts:
-            _mark(metric, part, self.coverage, self.slices, self.maturity)
+            if WITHOUT_LABELS.isdisjoint(metric.reads):
+                immature(part, self.coverage, self.slices, self.maturity)
         return parts
 
 
@@ -481,10 +482,11 @@ def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
     return words
 
 
-def _mark(metric: Metric, part: dict[str, Any], shares: Floats, slices: _Pairs, maturity: float) -> None:
-    """Say of windows that lack labels that they are immature: shown, but neither judged nor ok."""
-    if not WITHOUT_LABELS.isdisjoint(metric.reads):
-        return
+def immature(part: dict[str, Any], shares: Floats, slices: _Pairs, maturity: float) -> None:
+    """Say of windows that lack labels that they are immature: shown, but neither judged nor ok.
+
+    ``shares`` of the rows have a label (slices,).
+    """
     windowed = np.array([window is not None for _, (window, _) in slices])
     young = windowed & (shares < maturity) & (part["n"] > 0)
     status = np.full(len(slices), "", object)
@@ -503,7 +505,7 @@ def _of_classes(side: _Side, name: str) -> Any:
     if side.states[0].weight:
         mass = side.stack("mass")
         counts = (
-            mass[:, 0] * _kish(mass[:, 0].sum(axis=(-1, -2)), mass[:, 1].sum(axis=(-1, -2)))[:, None, None]
+            mass[:, 0] * kish(mass[:, 0].sum(axis=(-1, -2)), mass[:, 1].sum(axis=(-1, -2)))[:, None, None]
         )
     k = len(side.states[0].classes)
     if name == "predicted_classes":
@@ -515,7 +517,7 @@ def _of_classes(side: _Side, name: str) -> Any:
     return known.sum(axis=-1)[:, :k] if name == "true_classes" else known
 
 
-def _kish(weights: Any, squares: Any) -> Any:
+def kish(weights: Any, squares: Any) -> Any:
     """What weights are to be multiplied with so that their sum is the effective number of rows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(squares > 0, weights / squares, 0.0)
@@ -527,7 +529,7 @@ def _by_label(side: _Side) -> Any:
         return side.stack("counts")[..., :-2]
     mass = side.stack("mass")[..., :-2]
     squares = side.stack("errors")[..., -1]
-    return mass * _kish(mass[:, :2].sum(axis=(-1, -2)), squares[:, :2].sum(axis=-1))[:, None, None]
+    return mass * kish(mass[:, :2].sum(axis=(-1, -2)), squares[:, :2].sum(axis=-1))[:, None, None]
 
 
 def _single(side: _Side) -> NDArray[np.bool_]:
@@ -557,7 +559,7 @@ def _scaled(side: _Side) -> tuple[Any, Any]:
     if not side.states[0].weight:
         return errors, 1.0 + _probable(side)
     mass = side.stack("mass")[:, :2, :-2].sum(axis=(-1, -2))
-    return errors, _kish(mass, errors[:, 6]) + _probable(side)
+    return errors, kish(mass, errors[:, 6]) + _probable(side)
 
 
 def _excess(side: _Side) -> Any:
@@ -587,7 +589,7 @@ def _fine(side: _Side) -> tuple[Any, Any, Any]:
     counts, sums = _by_label(side), side.stack("probability")[:, :2, :-2].sum(axis=1)
     if side.states[0].weight:
         mass = side.stack("mass")[:, :2, :-2].sum(axis=(-1, -2))
-        sums = sums * _kish(mass, side.stack("errors")[:, :2, -1].sum(axis=-1))[:, None]
+        sums = sums * kish(mass, side.stack("errors")[:, :2, -1].sum(axis=-1))[:, None]
     return counts[:, :2].sum(axis=1), counts[:, 1], sums + _probable(side)[:, None]
 
 

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from gpumon.metrics.course_rows import course_rows
 from gpumon.metrics.courses import Courses
 from gpumon.metrics.early_warning import warning_rows
+from gpumon.metrics.groups import GROUPED, GroupReadings
+from gpumon.metrics.importances import ImportanceReadings
 from gpumon.metrics.labelled import MATURITY, LabelReadings
-from gpumon.metrics.metric import CERTIFIED, family_of
+from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
+from gpumon.metrics.slices import SliceReadings
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -51,21 +54,32 @@ class Measured:
     """
 
     def __init__(
-        self, results: Results, effect: Floats, noise: Floats, unlabelled: dict[Slice, float] | None = None
+        self,
+        results: Results,
+        effect: Floats,
+        noise: Floats,
+        unlabelled: dict[Slice, float] | None = None,
+        absolute: Any = False,
     ) -> None:
         self.results = results
         self.effect = effect
         self.noise = noise
         self.unlabelled = {} if unlabelled is None else unlabelled
         """The share of labelled rows of each slice of predictions that has none, or is immature."""
+        self.absolute = np.broadcast_to(absolute, effect.shape)
+        """Which rows are judged without a reference too."""
 
     def described(self, metrics: Sequence[Metric] = ()) -> Measured:
-        """The values alone: no reference, nothing to judge. Changes within the table keep their p-values."""
+        """The values alone: no reference, and nothing to judge but what is absolute.
+
+        Changes within the table keep their p-values.
+        """
         within = [metric.name for metric in metrics if metric.over_time and not metric.of_reference]
-        others = ~np.isin(self.results["metric"], within)
-        for name in ("reference", "p_value"):
-            self.results[name][others] = np.nan
-        return Measured(self.results, np.full_like(self.effect, np.nan), self.noise, self.unlabelled)
+        told = np.isin(self.results["metric"], within)
+        self.results["reference"][~told] = np.nan
+        self.results["p_value"][~(told | self.absolute)] = np.nan
+        effect = np.where(self.absolute, self.effect, np.nan)
+        return Measured(self.results, effect, self.noise, self.unlabelled, self.absolute)
 
 
 @np.errstate(
@@ -105,6 +119,12 @@ def measure(
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
+    readers: dict[str, Any] = {
+        "slice_losses": SliceReadings(reference, current, slices, predicted.coverage, maturity),
+        **dict.fromkeys(("importances", "importance_shares"), ImportanceReadings(reference, current, slices)),
+        **dict.fromkeys(GROUPED, GroupReadings(reference, current, slices, predicted.coverage, maturity)),
+        **dict.fromkeys(LABELLED, predicted),
+    }
     courses = Courses(reference, current, predicted)
     for metric in metrics:
         if "pairs" in metric.reads:
@@ -122,9 +142,9 @@ def measure(
         elif "distances_of_windows" in metric.reads:
             found = warning_rows(metric, reference, current, courses.totals, level)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
-        elif metric.labelled:
+        elif (reader := next((readers[name] for name in metric.reads if name in readers), None)) is not None:
             try:
-                found = predicted.rows(metric, level)
+                found = reader.rows(metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], slices, error)
             parts += [((order[metric], -1), _named(metric, slices) | part) for part in found]
@@ -139,7 +159,8 @@ def measure(
     }
     silent = results["status"] == ""
     results["status"][silent] = np.where(np.isnan(results["value"][silent]), "no_data", "ok")
-    return Measured(results, extra["effect"], extra["noise"], predicted.unlabelled)
+    absolute = np.isin(results["metric"], [metric.name for metric in metrics if metric.absolute])
+    return Measured(results, extra["effect"], extra["noise"], predicted.unlabelled, absolute)
 
 
 def _serves(metric: Metric, unit: Unit, readings: Readings) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AGAINST_REFERENCE",
     "BOUNDED",
+    "BROKEN_DOWN",
     "CERTIFIED",
     "FAMILIES",
     "LABELLED",
@@ -39,6 +40,7 @@ FAMILIES = {
     "MC": "model configuration",
     "PD": "prediction drift",
     "SEC": "security",
+    "XC": "fairness and causes",
 }
 """The families of the specification, by the letters of an id."""
 
@@ -60,8 +62,15 @@ LABELLED = frozenset(
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
 
+BROKEN_DOWN = frozenset(
+    {
+        "groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses",
+        "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
+    }
+)  # fmt: skip
+"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
 
-OF_REFERENCE = frozenset({"calibrated", "known_confusion", "half_width"})
+OF_REFERENCE = frozenset({"calibrated", "known_confusion", "half_width", "importances"})
 """The readings that are the reference's also where the current side is measured."""
 
 
@@ -136,6 +145,10 @@ class Metric:
     """What a control chart exceeds once in so many windows when nothing has changed."""
     by_class: bool = False
     """Whether the formula gives a value for each class: of two classes that of the positive one is meant."""
+    part: str = ""
+    """The field of the formula's result that is the value, where the result is a gap between groups."""
+    absolute: bool = False
+    """Whether it is tested without a reference too; if it is judged, by how far the value is from 1."""
     known_as: tuple[tuple[str, str], ...] = ()
     """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
     interval: Callable[..., Any] | None = field(default=None, repr=False)
@@ -180,7 +193,12 @@ class Metric:
     @property
     def of_model(self) -> bool:
         """Whether it is about the model, and not about columns."""
-        return self.labelled or self.over_time or "evidence" in self.reads
+        return self.labelled or self.over_time or self.broken_down or "evidence" in self.reads
+
+    @property
+    def broken_down(self) -> bool:
+        """Whether it reads groups, slices or importances, and not columns one by one."""
+        return not BROKEN_DOWN.isdisjoint(self.reads)
 
     @property
     def of_reference(self) -> bool:

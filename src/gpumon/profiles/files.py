@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from gpumon.errors import InputError, ProfileError
+from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.expected_losses import ExpectedLosses
+from gpumon.profiles.groups import GroupErrors, Groups, SliceLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -53,17 +55,21 @@ EMPTY: dict[str, Callable[..., State]] = {
         SortedScores,
         Intervals,
         ExpectedLosses,
+        Groups,
+        GroupErrors,
+        SliceLosses,
+        Attributions,
     )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups "
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts "
     "trees split_features split_codes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives nominal base residual_variance leaves",
+    "threshold sizes steps negatives positives limits nominal base residual_variance leaves",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns weight classes positive",
+    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -80,6 +86,9 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "residuals": Residuals,
     "intervals": Intervals,
     "expected": ExpectedLosses,
+    "groups": Groups,
+    "group": GroupErrors,
+    "slices": SliceLosses,
 }
 ROW = pa.schema(
     [
@@ -310,6 +319,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
     }
     allowed = needed | {("", aspect): Pairs for aspect in ("pearson", "spearman")}
     allowed |= {(name, "sorted"): Sorted for name in numeric}
+    allowed |= {("", "attributions"): Attributions}
     kinds = {key: type(state) for key, state in plan.items() if not isinstance(state, Labelled)}
     if len(set(schema.names)) < len(schema) or not needed.items() <= kinds.items() <= allowed.items():
         raise ProfileError("its states are not those of its columns")
@@ -321,6 +331,9 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
             raise ProfileError("its predictions and labels are not those of its columns")
         if isinstance(labelled, ExpectedLosses):
             _check_cells(schema, plan, labelled)
+    attributed = plan.get(("", "attributions"))
+    if isinstance(attributed, Attributions) and not set(attributed.columns) <= set(numeric):
+        raise ProfileError("its attributions are not those of its numeric columns")
     for column in schema:
         state = plan[column.name, "values"]
         if isinstance(state, Categorical) and len(set(state.vocabulary)) < len(state.vocabulary):
@@ -352,6 +365,10 @@ def _checked_facts(facts: Any) -> dict[str, Any]:
         isinstance(path, str) and isinstance(rows, int | None) and isinstance(why, str)
         for path, rows, why in facts.get("unreadable", ())
     ]
-    if not all(isinstance(text, str) for text in told) or not all(files):
+    importance = facts.get("importance", {"method": "", "of": {}, "rows": 0})
+    numbers = (importance["rows"], *importance["of"].values())
+    told = (*told, importance["method"])
+    known = all(isinstance(number, int | float) for number in numbers)
+    if not all(isinstance(text, str) for text in told) or not all(files) or not known:
         raise ProfileError("what it says about its table is damaged")
     return dict(facts)

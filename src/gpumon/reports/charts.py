@@ -305,8 +305,13 @@ def matrix_svg(
     return document(title, "".join(marks), max(480, round(left + size * len(kept)) + 10), round(bottom) + 14)
 
 
-def groups_svg(title: str, unit: str, groups: Sequence[Group], *, level: float = math.nan) -> str:
-    """Values of groups side by side as dots with intervals, the reference's as rings; ``level`` is that of all rows."""
+def groups_svg(
+    title: str, unit: str, groups: Sequence[Group], *, level: float = math.nan, estimated: bool = False
+) -> str:
+    """Values of groups side by side as dots with intervals, the reference's as rings; ``level`` is that of all rows.
+
+    ``estimated`` says that rings are estimates and not the reference's values.
+    """
     shown = groups[:_MOST_GROUPS]
     low, high = _range([x for g in shown for x in (g.value, g.lower, g.upper, g.reference)] + [level])
     plot = Plot((low, high), (0, 1), left=150, right=440, top=30, floor=44 + 22 * len(shown))
@@ -345,7 +350,7 @@ def groups_svg(title: str, unit: str, groups: Sequence[Group], *, level: float =
                     cy=y,
                     r=4,
                     fill="none",
-                    stroke=REFERENCE,
+                    stroke=ESTIMATED if estimated else REFERENCE,
                     stroke_width=1.6,
                 )
             )

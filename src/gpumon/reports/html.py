@@ -37,6 +37,9 @@ def render(payload: Mapping[str, Any]) -> str:
       None), ``reference``, ``threshold``, ``unit``, ``status``, ``reason``, ``method``
     - ``over_time``, what windows show together: lists ``measures``, ``changes``, ``detectors``, ``early``, and ``rolled``,
       distances over all columns; see :mod:`gpumon.reports.over_time`
+    - ``breakdowns``: parts on groups, slices and importance, each with ``id``, ``title``, ``lead``, ``rows`` as of performance (or
+      what is said for none, ``empty``), ``charts``, and a table of rates: their names ``rates``, and ``groups``, each a ``name``,
+      rows ``n`` and ``cells``, a ``value`` and what hovering tells (``told``), or None
     - ``columns``, most important first: ``name``, ``kind``, ``role``, ``status``, ``score``, ``reason``;
       ``missing`` as shares [reference, current]; ``metrics`` as rows of (name, value, lower, upper, unit,
       reference, p, q, threshold, status, method); and each of these or None: ``histogram`` (``edges`` of equal width,
@@ -59,6 +62,7 @@ def render(payload: Mapping[str, Any]) -> str:
     )
     parts = {
         "performance": [],
+        "breakdowns": [],
         "charts": [],
         "windows": None,
         "segments": None,

@@ -52,7 +52,23 @@ def charts(report: Report) -> dict[str, str]:
                 ("current", report.current.state(subject, aspect)),
             )
             found |= dict(draw[type(plan)](sides, aspect))
-    return found | _courses(report) | _groups(report)
+    return found | _estimates(report) | _courses(report) | _groups(report)
+
+
+def _estimates(report: Report) -> dict[str, str]:
+    """What was realised, with its interval, and what was estimated without labels: how far estimates can be trusted."""
+    at = {
+        row.metric: row for row in report.results.where(family=FAMILY, column=None, window=None, segment=None)
+    }
+    groups = [
+        Group(_words(name), row.value, row.ci_lower, row.ci_upper, _of(at.get(f"{ESTIMATED}{name}"), "value"))
+        for name, row in at.items()
+        if math.isfinite(row.value) and math.isfinite(_of(at.get(f"{ESTIMATED}{name}"), "value"))
+    ]
+    if not groups:
+        return {}
+    title = "Realised and estimated"
+    return {"estimates": groups_svg(title, "ring: estimated without labels", groups, estimated=True)}
 
 
 def _courses(report: Report) -> dict[str, str]:

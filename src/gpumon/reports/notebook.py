@@ -5,17 +5,20 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from gpumon.reports import figures, views
+from gpumon.reports import breakdowns, figures, views
 from gpumon.reports.over_time import over_time
-from gpumon.reports.svg import number
+from gpumon.reports.svg import number, printable
 from gpumon.reports.terminal import MARKS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gpumon.reports.report import Report
 
 __all__ = ["html"]
 
 MOST = 20
+MOST_ROWS, MOST_CHARTS = 8, 2
 
 
 def html(report: Report) -> str:
@@ -37,10 +40,8 @@ def html(report: Report) -> str:
         else ""
     )
     head = "<tr><th>status</th><th>column</th><th>Jensen–Shannon</th><th>reference, current</th><th>what happened</th></tr>"
-    return (
-        f"<p><b>{escape(views.sentence(report))}</b></p>{_over_time(report)}"
-        f"<table>{head}{''.join(rows)}</table>{rest}"
-    )
+    told = f"{_over_time(report)}{''.join(_parts(report))}<table>{head}{''.join(rows)}</table>{rest}"
+    return f"<p><b>{escape(printable(views.sentence(report)))}</b></p>{told}"
 
 
 def _over_time(report: Report) -> str:
@@ -78,3 +79,18 @@ def _over_time(report: Report) -> str:
         "<th>limit</th><th>trend a window</th><th>p</th><th>what happened</th></tr>"
     )
     return f"<table>{head}{''.join(rows)}</table>{''.join(told)}"
+
+
+def _parts(report: Report) -> Iterator[str]:
+    """Groups, slices and importance: the gravest measures of each, and its charts."""
+    head = "<tr><th>status</th><th>measure</th><th>value</th><th>reference</th><th>what happened</th></tr>"
+    for part in breakdowns.parts(report):
+        rows = [
+            f"<tr><td>{MARKS[row.status][0]} {row.status.replace('_', ' ')}</td>"
+            f"<td style='text-align:left'>{escape(printable(f'{row.metric} {row.column or str()}', 80))}</td>"
+            f"<td>{number(row.value)}</td><td>{number(row.reference)}</td>"
+            f"<td style='text-align:left'>{escape(printable(row.reason, 200))}</td></tr>"
+            for row in part.rows[:MOST_ROWS]
+        ]
+        table = f"<table>{head}{''.join(rows)}</table>" if rows else f"<p>{escape(part.empty)}</p>"
+        yield f"<p><b>{escape(part.title)}</b></p>{table}{''.join([*part.charts.values()][:MOST_CHARTS])}"

@@ -135,13 +135,13 @@ class Report:
         return self.results.to_pandas()
 
     def plot(self, column: str) -> Figure:
-        """A column's distribution, reference and current, or a chart of the model, such as "roc" or "reliability".
+        """A column's distribution, reference and current, or a chart, such as "roc" or "selection rate by sex".
 
         OptionError lists what there is if that is neither.
         """
-        from gpumon.reports import figures, models, views
+        from gpumon.reports import breakdowns, figures, models, views
 
-        charts = {} if column in self.columns else models.charts(self)
+        charts = {} if column in self.columns else models.charts(self) | breakdowns.charts(self)
         if column in charts:
             return Figure(charts[column])
         if charts and column not in self.columns:

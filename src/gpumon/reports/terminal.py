@@ -5,13 +5,15 @@ from __future__ import annotations
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from gpumon.reports import views
+from gpumon.reports import breakdowns, views
 from gpumon.reports.over_time import over_time
 from gpumon.reports.report import PRIMARY
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
+    from gpumon.metrics.results import Result
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
 
@@ -28,6 +30,7 @@ SHOWN = ("jensen_shannon", "psi", "kolmogorov_smirnov", "missing_rate")
 MEASURES = ("labelled_share", "r_squared", "calibration_error", "mae", "rmse", "accuracy", "auc")
 """Measures that are always printed; others only if they are judged."""
 MOST = 30
+SHOWN_ROWS = 10  # of groups, slices and importance
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -57,6 +60,15 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
     )
     _show_performance(report, console, everything=most > MOST)
     _show_over_time(report, console)
+    for part in breakdowns.parts(report):
+        console.print(Text(f"{part.title}: {part.lead}", style="bold"))
+        rows = part.rows if most > MOST else part.rows[:SHOWN_ROWS]
+        if rows:
+            console.print(_measures(rows))
+        elif part.empty:
+            console.print(Text(f"  {part.empty}", style="dim"))
+        if len(rows) < len(part.rows):
+            console.print(Text(f"  … and {len(part.rows) - len(rows)} more", style="dim"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
     table.add_column("column", overflow="ellipsis", max_width=28, no_wrap=True)
@@ -85,9 +97,6 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
 
 def _show_performance(report: Report, console: Console, *, everything: bool) -> None:
     """Print how the model did: what is judged, what is not ok, and how many labels there are."""
-    from rich.table import Table
-    from rich.text import Text
-
     rows = [
         row
         for row in views.performance(report)
@@ -97,8 +106,15 @@ def _show_performance(report: Report, console: Console, *, everything: bool) -> 
         or row.metric == "suspected_concept_drift"
         or (row.column is None and row.status not in {"ok", "no_data"})
     ]
-    if not rows:
-        return
+    if rows:
+        console.print(_measures(rows))
+
+
+def _measures(rows: list[Result]) -> Table:
+    """A table of measures, one a line."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
     table.add_column("measure", no_wrap=True)
@@ -114,7 +130,7 @@ def _show_performance(report: Report, console: Console, *, everything: bool) -> 
             Text(mark, style=style), Text(_printable(name), style=style if row.status in {"alert", "warn"} else ""),
             _short(row.value), interval, _short(row.reference), Text(_printable(row.reason)),
         )  # fmt: skip
-    console.print(table)
+    return table
 
 
 def _show_over_time(report: Report, console: Console) -> None:

@@ -14,9 +14,10 @@ from gpumon.metrics.results import FIELDS, STATUSES
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
-from gpumon.reports import models
+from gpumon.reports import breakdowns, models
 from gpumon.reports.over_time import over_time, since
 from gpumon.reports.report import PRIMARY
+from gpumon.reports.svg import number
 from gpumon.statistics.association import correlation
 from gpumon.statistics.density import density
 from gpumon.statistics.ecdf import boundaries, quantile
@@ -70,20 +71,26 @@ def page(report: Report) -> dict[str, Any]:
         "facts": [[name, text] for name, text in report.facts.items()],
         "notes": list(report.notes),
         "columns": [_column(report, found[label], by_column.get(label, [])) for label in report.columns],
-        "performance": [
+        "performance": [_measure(row) for row in performance(report)],
+        "breakdowns": [
             {
-                "name": row.metric if row.column is None else f"{row.metric} {row.column}",
-                "value": row.value,
-                "bounds": None if row.lower == row.upper else (row.lower, row.upper),
-                "interval": None if math.isnan(row.ci_lower) else (row.ci_lower, row.ci_upper),
-                "reference": row.reference,
-                "threshold": row.threshold,
-                "unit": "" if row.unit == "1" else row.unit,
-                "status": row.status,
-                "reason": row.reason,
-                "method": row.method,
+                "id": part.id,
+                "title": part.title,
+                "lead": part.lead,
+                "rows": [_measure(row) for row in part.rows],
+                "empty": part.empty,
+                "rates": [name.removeprefix("group_") for name in part.rates],
+                "groups": [
+                    {
+                        "name": name,
+                        "n": max(row.n for row in rows if row is not None),
+                        "cells": [_rate(row) for row in rows],
+                    }
+                    for name, rows in part.groups.items()
+                ],
+                "charts": list(part.charts.values()),
             }
-            for row in performance(report)
+            for part in breakdowns.parts(report)
         ],
         "over_time": over_time(report),
         "metric": PRIMARY,
@@ -92,6 +99,31 @@ def page(report: Report) -> dict[str, Any]:
         "segments": _grid(report, "segment"),
         "correlations": _correlations(report),
     }
+
+
+def _measure(row: Result) -> dict[str, Any]:
+    """A row of a table of measures."""
+    return {
+        "name": row.metric if row.column is None else f"{row.metric} {row.column}",
+        "value": row.value,
+        "bounds": None if row.lower == row.upper else (row.lower, row.upper),
+        "interval": None if math.isnan(row.ci_lower) else (row.ci_lower, row.ci_upper),
+        "reference": row.reference,
+        "threshold": row.threshold,
+        "unit": "" if row.unit == "1" else row.unit,
+        "status": row.status,
+        "reason": row.reason,
+        "method": row.method,
+    }
+
+
+def _rate(row: Result | None) -> dict[str, Any] | None:
+    """A rate of a group, with what hovering tells."""
+    if row is None or math.isnan(row.value):
+        return None
+    ends = "" if math.isnan(row.ci_lower) else f"{number(row.ci_lower)} to {number(row.ci_upper)}"
+    before = "" if math.isnan(row.reference) else f"{number(row.reference)} in the reference"
+    return {"value": row.value, "told": ", ".join(part for part in (ends, before) if part)}
 
 
 def performance(report: Report) -> list[Result]:
@@ -138,7 +170,12 @@ def _of_columns(report: Report) -> str:
 
 
 def sentence(report: Report) -> str:
-    """The verdict in one sentence, or some more if there are predictions with labels."""
+    """The verdict in one sentence, or a few if there are predictions with labels, groups or slices."""
+    return f"{_of_model(report)} {breakdowns.sentence(report)}".rstrip()
+
+
+def _of_model(report: Report) -> str:
+    """What the model and the columns did."""
     rows = performance(report)
     words = _of_columns(report)
     if not _told(rows) or not _rows(report.current):

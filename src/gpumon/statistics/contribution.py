@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gpumon.statistics import Counts, Floats
 
-__all__ = ["Contributions", "Losses", "contributions", "ranking"]
+__all__ = ["Contributions", "Excess", "Losses", "contributions", "excess_losses", "ranking"]
 
 PRIOR_ROWS = 5.0
 """Rows of the side's own variance within cells that every cell's variance is mixed with: two rows of equal loss are
@@ -80,6 +80,38 @@ def contributions(reference: Losses, current: Losses) -> Contributions:
         variance = distance**2 * of_mix + share**2 * of_loss + (w1 - w0) ** 2 * of_mean
         z = np.where(variance > 0, (mix + loss) / np.sqrt(variance), np.where(np.isnan(mix), np.nan, 0.0))
     return Contributions(mix, loss, z)
+
+
+class Excess(NamedTuple):
+    """What each cell adds to the mean loss by being worse than the whole; arrays (..., cells) [unit of the loss]."""
+
+    value: Floats
+    """Share of the rows · (mean loss of the cell − mean loss of all)."""
+    z: Floats
+    """``value`` in standard errors; 0 for a cell without rows, and for one that has all rows."""
+
+
+def excess_losses(losses: Losses) -> Excess:
+    """How much of the mean loss is due to each cell's being worse than the others; all of a partition add up to 0.
+
+    z is that of Welch's test of the cell against all other rows (each variance mixed with some rows of the cells' common
+    one). It needs no reference: it says where a model is worst, not what has changed. NaN where there are no rows.
+
+    >>> found = excess_losses(Losses(np.array([80, 20]), np.array([80.0, 40]), np.array([160.0, 120])))
+    >>> found.value, found.z.round(1)
+    (array([-0.16,  0.16]), array([-2.9,  3. ]))
+    """
+    share, mean, variance, overall = _described(losses)
+    n = losses.rows
+    rows = np.sum(n, axis=-1, keepdims=True)
+    rest = [np.sum(part, axis=-1, keepdims=True) - part for part in losses]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(n > 0, mean, overall)
+        value = share * (mean - overall)
+        of_rest = np.maximum(rest[2] - rest[1] ** 2 / rest[0], 0.0) / np.maximum(rest[0] - 1, 1)
+        error = share * (1 - share) * np.sqrt(variance / n + of_rest / rest[0])
+        z = np.where((n > 0) & (n < rows) & (error > 0), value / error, 0.0)
+    return Excess(value, np.where(rows > 0, z, np.nan))
 
 
 def ranking(found: Contributions) -> NDArray[np.int64]:

@@ -148,17 +148,17 @@ def equal_opportunity(confusion: Counts, smallest: float = SMALLEST, level: floa
 
 
 def predictive_equality(confusion: Counts, smallest: float = SMALLEST, level: float = 0.95) -> Gap:
-    """Gap of false positive rates."""
+    """Gap of false positive rates between the groups."""
     return _gap(_falsely_selected, confusion, smallest, level)
 
 
 def predictive_parity(confusion: Counts, smallest: float = SMALLEST, level: float = 0.95) -> Gap:
-    """Gap of positive predictive values."""
+    """Gap of positive predictive values between the groups."""
     return _gap(_rightly_selected, confusion, smallest, level)
 
 
 def accuracy_parity(confusion: Counts, smallest: float = SMALLEST, level: float = 0.95) -> Gap:
-    """Gap of accuracies."""
+    """Gap of accuracies between the groups."""
     return _gap(_right, confusion, smallest, level)
 
 

@@ -15,6 +15,7 @@ from gpumon.verdicts.reasons import in_words, percent
 from gpumon.verdicts.rollups import rolled_up
 from gpumon.verdicts.suspicion import suspicions
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
+from gpumon.verdicts.weighted import weighted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,6 +64,7 @@ def judge(
     _explain(results, measured, metrics, reference, current)
     _hush(results, metrics)
     whole = results + _shares(results, metrics) + rolled_up(results, metrics)
+    whole = whole + weighted(results, metrics, reference)
     return whole + suspicions(results, metrics, measured.unlabelled, reference, level)
 
 

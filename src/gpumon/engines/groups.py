@@ -1,0 +1,386 @@
+"""Groups of people and slices of rows: which bins are planned from a sample of the reference, and how batches are counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpumon.engines.columns import numbers
+from gpumon.engines.labels import as_floats, predicted_classes, text_of, weights_of
+from gpumon.engines.notes import MOST_SLICED
+from gpumon.errors import InputError, OptionError, SchemaError
+from gpumon.kernels import LEAST_PROBABILITY, LossCounts, on_host
+from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.groups import (
+    MOST_GROUPS,
+    Binned,
+    Binning,
+    GroupErrors,
+    Groups,
+    SliceLosses,
+    planned,
+)
+from gpumon.profiles.labels import Confusion, Residuals, Scores
+from gpumon.profiles.profile import Key
+from gpumon.schema import Kind, Role
+from gpumon.tables.columns import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from gpumon.engines.labels import Coded, LabelCounter, Labelling
+    from gpumon.kernels import Kernels
+    from gpumon.profiles.profile import Profile, Slice
+    from gpumon.profiles.state import State
+    from gpumon.schema import Column, Schema
+
+    States = Mapping[tuple[str, str], State]
+
+__all__ = ["GroupCounter", "GroupTally", "group_states"]
+
+FEW_NUMBERS = 10  # a numeric column with so few values has a group for each of them
+QUARTERS, EIGHTHS = 4, 8  # bins of other numeric columns: groups are to have enough rows, slices to be sharp
+MOST_VALUES = {Role.SENSITIVE: 50, Role.FEATURE: 15}
+
+MOST_HELD = 2**31  # bytes that a thread may hold for the slices of all windows and segments
+
+
+def group_states(
+    schema: Schema, sample: pa.Table, states: States, labelling: Labelling | None, name: str = "the table"
+) -> dict[tuple[str, str], State]:
+    """The states of groups and slices, with nothing counted; ``states`` are those of columns and of labels.
+
+    SchemaError, InputError or OptionError says in one line what does not fit, if ``labelling`` was asked for.
+    """
+    sensitive, sliced = schema.of(Role.SENSITIVE), None if labelling is None else labelling.slices
+    against = states.get(("", "residuals"), states.get(("", "confusion")))
+    if against is None or not (sensitive or sliced):
+        return {}
+    found: dict[tuple[str, str], State] = {}
+    if sensitive:
+        try:
+            binnings = [_group_bins(schema[each], sample, states, name) for each in sensitive]
+            found |= _groups(against, binnings, labelling, name)
+        except InputError:
+            if labelling is not None:
+                raise
+    if sliced:
+        found |= _slices(schema, sample, states, against, sliced, name)
+    return found
+
+
+def _groups(
+    against: State, binnings: Sequence[Binning], labelling: Labelling | None, name: str
+) -> dict[tuple[str, str], State]:
+    groups = int(np.prod([float(each.size) for each in binnings]))
+    if groups > MOST_GROUPS:
+        raise InputError(
+            f"{name}: the values of {listed([each.column for each in binnings])} combine to {groups:,} groups, more than "
+            f"{MOST_GROUPS:,}: give fewer sensitive columns"
+        )
+    bins = planned(binnings)
+    if isinstance(against, Residuals):
+        return {("", "group errors"): GroupErrors.on(against.columns, against.weight, **bins)}
+    assert isinstance(against, Confusion)
+    positive = against.classes[-1]
+    if len(against.classes) > 2:
+        if labelling is None or labelling.positive is None:
+            raise InputError(
+                f"{name}: of more than two classes give positive, the one that groups are to get equally often"
+            )
+        positive = labelling.positive
+    if positive not in against.classes:
+        raise InputError(
+            f"{name}: the positive class {positive!r} does not occur: the classes are {listed(against.classes)}"
+        )
+    told = (positive,), against.classes, against.threshold
+    return {("", "groups"): Groups.on(against.columns, against.weight, *told, **bins)}
+
+
+def _slices(
+    schema: Schema, sample: pa.Table, states: States, against: State, asked: bool | Sequence[str], name: str
+) -> dict[tuple[str, str], State]:
+    named = () if asked is True else tuple(asked)  # type: ignore[arg-type]
+    if len(named) > MOST_SLICED:
+        raise OptionError(
+            f"slices are made of at most {MOST_SLICED} columns, and {len(named)} are named: name fewer"
+        )
+    others = [c.name for c in schema if c.role in {Role.FEATURE, Role.SENSITIVE}]
+    binnings = []
+    for column in (schema[each] for each in named or others):
+        binning = _slice_bins(column, sample, states)
+        if binning is not None:
+            binnings.append(binning)
+        elif named:
+            raise SchemaError(
+                f"{name}: column {column.name!r} makes no slices: it holds times, free text or one value only; "
+                "leave it out of slices"
+            )
+    if not binnings:
+        raise SchemaError(f"{name} has no column that slices could be made of: name some with slices")
+    bins = planned(binnings[:MOST_SLICED])
+    scores, nothing = states.get(("", "scores")), np.zeros(0)
+    if isinstance(against, Residuals):
+        state = SliceLosses.on(against.columns, against.weight, ("absolute error",), (), (), nothing, **bins)
+        return {("", "slices"): state}
+    assert isinstance(against, Confusion)
+    if isinstance(scores, Scores) and scores.edges[0] >= 0 and scores.edges[-1] <= 1:
+        told = ("log loss",), scores.positive, against.classes, nothing
+        return {("", "slices"): SliceLosses.on(scores.columns, scores.weight, *told, **bins)}
+    told_error = ("error",), (), against.classes, against.threshold
+    return {("", "slices"): SliceLosses.on(against.columns, against.weight, *told_error, **bins)}
+
+
+def _group_bins(column: Column, sample: pa.Table, states: States, name: str) -> Binning:
+    """The groups of a sensitive column: its values, or quarters of the reference's rows if it holds many numbers."""
+    if column.kind in {Kind.DATETIME, Kind.TEXT}:
+        raise SchemaError(
+            f"{name}: the sensitive column {column.name!r} holds {column.kind.value} values, which make no groups; make it "
+            "a column of groups, such as age_group"
+        )
+    found = _bins(column, sample, states, FEW_NUMBERS, QUARTERS, MOST_VALUES[Role.SENSITIVE])
+    if found is None:
+        raise InputError(
+            f"{name}: the sensitive column {column.name!r} holds no value, so its groups are unknown"
+        )
+    return found
+
+
+def _slice_bins(column: Column, sample: pa.Table, states: States) -> Binning | None:
+    """The bins of a column for slices; None if it has no two of them."""
+    if column.kind in {Kind.DATETIME, Kind.TEXT}:
+        return None
+    found = _bins(column, sample, states, EIGHTHS, EIGHTHS, MOST_VALUES[Role.FEATURE])
+    return found if found is not None and len(found.limits) + len(found.values) > 1 - found.numeric else None
+
+
+def _bins(
+    column: Column, sample: pa.Table, states: States, few: int, parts: int, most: int
+) -> Binning | None:
+    """A bin for each of ``few`` numbers, or ``parts`` bins of about equal mass; the ``most`` frequent other values."""
+    if column.kind is not Kind.NUMERIC:
+        state = states.get((column.name, "values"))
+        values = state.vocabulary[:most] if isinstance(state, Categorical) else ()
+        return Binning(column.name, values=tuple(values)) if values else None
+    x = as_floats(sample.column(column.name).combine_chunks())
+    x = x[np.isfinite(x)]
+    distinct = np.unique(x[: 16 * few])  # a few rows tell of most columns that they have more
+    if distinct.size <= few:
+        distinct = np.unique(x)
+    if not distinct.size:
+        return None
+    if distinct.size <= few:
+        return Binning(column.name, values=tuple(dict.fromkeys(text_of(each) for each in distinct.tolist())))
+    limits = np.unique(np.quantile(x, np.arange(1, parts) / parts, method="nearest"))
+    return Binning(column.name, limits=tuple(limits[limits > x.min()].tolist()))
+
+
+class GroupCounter:
+    """What counting by groups and slices needs beside the plan; made once, and shared by threads."""
+
+    def __init__(self, like: Profile, kernels: Kernels, labels: LabelCounter) -> None:
+        self.kernels = kernels
+        self.labels = labels
+        self.states = {key: state for key, state in like.plan.items() if isinstance(state, Binned)}
+        self.binnings = {key: state.binnings for key, state in self.states.items()}
+
+    @cached_property
+    def host(self) -> Any:
+        """The kernels that count in the memory of the host."""
+        return on_host(self.kernels)
+
+
+class GroupTally:
+    """What the batches counted so far left behind by groups and slices, a place for every slice."""
+
+    def __init__(self, counter: GroupCounter) -> None:
+        self.counter = counter
+        self.held: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def add(
+        self,
+        batch: pa.RecordBatch,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        size: int,
+        coded: Coded,
+    ) -> None:
+        """Count a batch whose rows are grouped by slice; ``size`` places are needed, ``coded`` numbers classes."""
+        there = set(batch.schema.names)
+        for key, state in self.counter.states.items():
+            if there.isdisjoint(state.columns[1:]):
+                continue
+            bins = self._bins(self.counter.binnings[key], batch, there)
+            into = self._into(key, state, size)
+            weights = weights_of(state, batch)
+            if isinstance(state, Groups):
+                self._add_groups(state, batch, bins, weights, offsets, places, into, coded)
+            elif isinstance(state, GroupErrors):
+                _add_errors(state, batch, bins, weights, offsets, places, into)
+            elif isinstance(state, SliceLosses):
+                loss = _losses(state, batch, coded)
+                self._add_losses(state, bins, loss, weights, offsets, places, into)
+
+    def _bins(self, binnings: Sequence[Binning], batch: pa.RecordBatch, there: set[str]) -> NDArray[np.uint8]:
+        """The bin of every row in every column, (columns, rows)."""
+        found = np.empty((len(binnings), batch.num_rows), np.uint8)
+        for row, binning in zip(found, binnings, strict=True):
+            if binning.column not in there:
+                row[:] = binning.size - 1
+            elif binning.numeric:
+                values, valid = numbers(batch.column(binning.column))
+                row[:] = self.counter.host.binned(values, valid, np.array(binning.limits))
+            else:
+                row[:] = self.counter.labels.coder(binning.values).of_column(batch, binning.column)
+        return found
+
+    def _add_groups(
+        self,
+        state: Groups,
+        batch: pa.RecordBatch,
+        bins: NDArray[np.uint8],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: dict[str, Any],
+        coded: Coded,
+    ) -> None:
+        k = len(state.classes)
+        table = np.zeros(
+            k + 2, np.int32
+        )  # of another class nobody knows more than that it is not the positive one
+        table[state.classes.index(state.positive[0])], table[-1] = 1, 2
+        cells = _group(state, bins)
+        for codes in (coded(state.classes, state.columns[0]), predicted_classes(state, batch, coded)):
+            cells = cells * 3 + table[codes]
+        shape = into["counts"].shape[1:]
+        size = int(np.prod(shape))
+        counts = self.counter.kernels.codes(cells.astype(np.int32), offsets, size)
+        np.add.at(into["counts"], places, counts.reshape(-1, *shape))
+        if weights is not None:
+            for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+                for i, w in enumerate((weights, weights**2)):
+                    mass = np.bincount(cells[start:stop], w[start:stop], size)
+                    into["mass"][place, i] += mass.reshape(shape)
+
+    def _add_losses(
+        self,
+        state: SliceLosses,
+        bins: NDArray[np.uint8],
+        loss: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: dict[str, Any],
+    ) -> None:
+        known = np.isfinite(loss)
+        if not known.all():
+            kept = np.concatenate(([0], np.cumsum(known)))
+            bins, loss, offsets = np.ascontiguousarray(bins[:, known]), loss[known], kept[offsets]
+            weights = None if weights is None else weights[known]
+        counts = LossCounts(into["n"], into["sums"], into["mass"])
+        self.counter.host.losses(bins, state.starts, loss, weights, offsets, places, counts)
+
+    def _into(self, key: tuple[str, str], state: Binned, size: int) -> dict[str, Any]:
+        """The sums of a state, with a place for every slice."""
+        held = self.held.get(key)
+        room = 0 if held is None else len(next(iter(held.values())))
+        if room < size:
+            empty, places = state.empty(), max(size, 2 * room)
+            nbytes = places * sum(getattr(empty, name).nbytes for name in FIELDS[type(state)])
+            if nbytes > MOST_HELD:
+                raise OptionError(
+                    f"the slices of {size:,} windows and segments would take {nbytes / 2**30:,.0f} GiB: name fewer columns "
+                    "with slices, or choose wider windows"
+                )
+            grown = {
+                name: np.repeat(getattr(empty, name)[None], places, axis=0) for name in FIELDS[type(state)]
+            }
+            for name, new in grown.items():
+                if held is not None:
+                    new[:room] = held[name]
+            held = self.held[key] = grown
+        assert held is not None
+        return held
+
+    def states(self, places: Mapping[Slice, int]) -> dict[Key, State]:
+        """What was counted, by key."""
+        found: dict[Key, State] = {}
+        for (subject, aspect), held in self.held.items():
+            state = self.counter.states[subject, aspect]
+            for (window, segment), place in places.items():
+                if place < len(next(iter(held.values()))):
+                    counted = {name: array[place] for name, array in held.items()}
+                    found[Key(window, segment, subject, aspect)] = replace(state, **counted)
+        return found
+
+
+FIELDS: dict[type, tuple[str, ...]] = {
+    Groups: ("counts", "mass"),
+    GroupErrors: ("counts", "errors"),
+    SliceLosses: ("n", "sums", "mass"),
+}
+
+
+def _group(state: Binned, bins: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The number of every row's group, (rows,)."""
+    group = np.zeros(bins.shape[1], np.int64)
+    for size, each in zip(state.sizes, bins, strict=True):
+        group = group * size + each
+    return group
+
+
+def _add_errors(
+    state: GroupErrors,
+    batch: pa.RecordBatch,
+    bins: NDArray[np.uint8],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: dict[str, Any],
+) -> None:
+    group, e = _group(state, bins), _residuals(state, batch)
+    known = np.isfinite(e)
+    e = np.where(known, e, 0.0)
+    w = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = (w, w * w, w * e, w * e**2, w * np.abs(e))
+    groups = len(into["counts"][0])
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        at, there = group[start:stop], known[start:stop]
+        into["counts"][place, :, 0] += np.bincount(at[there], minlength=groups)
+        into["counts"][place, :, 1] += np.bincount(at[~there], minlength=groups)
+        for i, values in enumerate(terms):
+            into["errors"][place, :, i] += np.bincount(at, values[start:stop], groups)
+
+
+def _residuals(state: Binned, batch: pa.RecordBatch) -> NDArray[np.float64]:
+    """Prediction − target; NaN where one of them is missing."""
+    there, nothing = set(batch.schema.names), np.full(batch.num_rows, np.nan)
+    y, p = (as_floats(batch.column(name)) if name in there else nothing for name in state.columns)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(p - y)
+
+
+def _losses(state: SliceLosses, batch: pa.RecordBatch, coded: Coded) -> NDArray[np.float64]:
+    """The loss of every row; NaN where the target or the prediction is missing."""
+    if state.loss[0] == "absolute error":
+        return np.abs(_residuals(state, batch))
+    k = len(state.classes)
+    actual = coded(state.classes, state.columns[0])
+    if state.loss[0] == "error":
+        predicted = predicted_classes(state, batch, coded)
+        unknown = (actual == k + 1) | (predicted == k + 1) | ((actual == k) & (predicted == k))
+        return np.where(unknown, np.nan, actual != predicted)
+    there = state.columns[1] in batch.schema.names
+    p = as_floats(batch.column(state.columns[1])) if there else np.full(batch.num_rows, np.nan)
+    right = np.where(actual == state.classes.index(state.positive[0]), p, 1.0 - p)
+    loss = -np.log(np.clip(right, LEAST_PROBABILITY, 1.0))
+    return np.where((actual == k + 1) | ~np.isfinite(p), np.nan, loss)
