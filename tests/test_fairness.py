@@ -271,7 +271,6 @@ def test_profiles_add_in_any_cut_and_are_saved(tmp_path_factory, cut, quantities
     assert {row.status for row in report.results.where(id="XC-01")} == {"ok"}
 
 
-@pytest.mark.processes
 def test_a_cluster_counts_the_same():
     rows = pa.table(people(6_000, 3, 0.1))
     given = {

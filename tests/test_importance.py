@@ -112,7 +112,6 @@ def test_roles_alone_say_which_feature_an_attribution_is_of():
     assert counted.state("", "attributions").features == ("age", "town")
 
 
-@pytest.mark.processes
 def test_a_cluster_counts_the_same():
     table = pa.table(rows(5_000, 3))
     here = gpumon.scan(table, table, engine="local", attributions="shap_", timestamp="t", every="1d")

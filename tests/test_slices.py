@@ -243,7 +243,6 @@ def test_numbers_fall_into_bins_alike(dtype):
         assert (one[~known] == 5).all()
 
 
-@pytest.mark.processes
 def test_a_cluster_counts_the_same():
     rows = pa.table(flights(6_000, 3))
     here = gpumon.evaluate(rows, rows, engine="local", timestamp="t", every="1d", **GIVEN)
