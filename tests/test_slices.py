@@ -115,6 +115,16 @@ def test_without_a_reference_the_worst_slices_are_told():
     assert not report.results.where(metric="loss_contribution").arrays["value"].size
 
 
+def test_scores_that_are_certain_are_judged_by_their_errors():
+    sure = flights(5_000, 3)
+    sure["p"] = np.where(sure["p"] > 0.9, 1.0, sure["p"])
+    for rows, loss in ((flights(5_000, 3), "log loss"), (sure, "error")):
+        state = gpumon.profile(rows, roles={"target": "y", "score": "p"}, slices=["carrier"]).plan[
+            "", "slices"
+        ]
+        assert state.loss == (loss,)
+
+
 def test_no_change_names_no_slice_for_sure():
     sure = 0
     for seed in range(30):

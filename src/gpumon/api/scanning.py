@@ -64,7 +64,7 @@ def scan(
         how important features are to the model, {feature: number}, a CSV file of such pairs, or a booster file of which the
         gains are taken: drift is weighed by it. A profile that knows importances needs none
     attributions
-        columns that say what each feature added to each prediction: what their names begin with, such as "shap_", or
+        columns that say what each feature added to each prediction: what their names begin with, such as ``"shap_"``, or
         {feature: column}
     model
         a booster of XGBoost or LightGBM (a file in its own format, or an object), asked for attributions on 10,000 rows of

@@ -131,6 +131,7 @@ def _slices(
         state = SliceLosses.on(against.columns, against.weight, ("absolute error",), (), (), nothing, **bins)
         return {("", "slices"): state}
     assert isinstance(against, Confusion)
+    # a score of exactly 1 has an edge above it: few rows that are wrong for sure (34.5 nats each) would drown all others
     if isinstance(scores, Scores) and scores.edges[0] >= 0 and scores.edges[-1] <= 1:
         told = ("log loss",), scores.positive, against.classes, nothing
         return {("", "slices"): SliceLosses.on(scores.columns, scores.weight, *told, **bins)}

@@ -117,7 +117,7 @@ def _measures(rows: list[Result]) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
-    table.add_column("measure", no_wrap=True)
+    table.add_column("measure", overflow="fold", max_width=44)
     for heading in ("value", "95 % interval", "reference"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what happened", overflow="fold", ratio=1)
