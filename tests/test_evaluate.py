@@ -495,3 +495,25 @@ def test_labels_of_all_types_are_classes(seed):
     ):
         report = gpumon.evaluate({"y": left, "q": right}, target="y", prediction="q")
         assert value(report, "accuracy").value == pytest.approx(wanted)
+
+
+def test_labels_that_have_not_come_are_no_missing_values_of_the_target():
+    rng = np.random.default_rng(3)
+    p = rng.random(4_000)
+    y = (rng.random(4_000) < p).astype(int)
+    before, now = (
+        pa.table({"id": np.arange(4_000), "p": p, "y": y}),
+        pa.table({"id": np.arange(4_000), "p": p}),
+    )
+    some = np.arange(0, 4_000, 4)
+    late = pa.table({"id": some, "y": y[some]})
+    report = gpumon.evaluate(now, before, labels=late, on="id", target="y", score="p")
+    (missing,) = report.results.where(metric="missing_rate", column="y")
+    (shift,) = report.results.where(metric="target_shift")
+    (labelled,) = report.results.where(metric="labelled_share")
+    assert (missing.value, missing.status) == (0.0, "ok")
+    assert shift.value < 0.03
+    assert shift.status == "ok"
+    assert labelled.value == 0.25
+    assert report.columns["y"] == "ok"
+    assert report.current.state("y").counts[-2:].sum() == 3_000 or report.current.state("y").missing == 3_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gpumon.api.arguments import expect, is_profile, names_of, sliced_by
@@ -189,10 +190,12 @@ def evaluate(
     before = before.with_totals()
     now = before if reference is None else now.with_totals()
     level = limits.level(wanted) if reference is not None else None
-    measured = measure(before, now, wanted, level=level, maturity=mature)
+    earlier = _of_labelled_rows(before)
+    current = earlier if reference is None else _of_labelled_rows(now)
+    measured = measure(earlier, current, wanted, level=level, maturity=mature)
     if reference is None:
         measured = measured.described(wanted)
-    results = judge(measured, wanted, limits, before, now)
+    results = judge(measured, wanted, limits, earlier, current)
     facts = {
         "Reference": "none: values are told and not judged" if reference is None else described(before),
         "Predictions": described(now),
@@ -313,6 +316,28 @@ def _without_labels(
         return columns
     there = set(source.schema.names)
     return [name for name in columns if name in there or name not in roles["target"]]
+
+
+def _of_labelled_rows(profile: Profile) -> Profile:
+    """The profile with the labels that are there: one that has not come yet is no missing value, ``labelled_share`` tells it."""
+    import numpy as np
+
+    from gpumon.profiles.categorical import Categorical
+    from gpumon.profiles.numeric import Numeric
+    from gpumon.profiles.profile import Profile
+    from gpumon.schema import Role
+
+    states = dict(profile.states)
+    for name in profile.schema.of(Role.TARGET):
+        for key in [key for key in states if key.subject == name and key.aspect == "values"]:
+            state = states[key]
+            if isinstance(state, Numeric):
+                counts = state.counts.copy()
+                counts[-2:] = 0
+                states[key] = replace(state, counts=counts)
+            elif isinstance(state, Categorical):
+                states[key] = replace(state, missing=np.zeros_like(state.missing))
+    return Profile(profile.schema, profile.plan, states, profile.facts)
 
 
 def _refuse_unlabelled(counted: Profile) -> None:
