@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from gpumon.api.arguments import by_role, expect, is_profile, names_of, sliced_by
@@ -113,7 +114,7 @@ def counted_profile(
     from gpumon.engines.notes import differences, left_out, of_labels, of_slices, rounded
     from gpumon.engines.plan import plan, settled
     from gpumon.engines.saved import as_current, as_reference
-    from gpumon.kernels import choose
+    from gpumon.kernels import choose, on_host
     from gpumon.profiles.profile import Profile
     from gpumon.tables.gpu import taken
     from gpumon.tables.schema import compatible, infer
@@ -178,7 +179,8 @@ def counted_profile(
     notes: list[str] = []
     unreadable = [*table.unreadable]
     if like is None:
-        table, sample, bad = _sampled(table, _wanted(columns, slicing), engine, resume, skip=skip)
+        with _meanwhile(on_host(choose(backend)[0]).ready) if local else nullcontext():
+            table, sample, bad = _sampled(table, _wanted(columns, slicing), engine, resume, skip=skip)
         unreadable += bad
         schema = infer(
             sample, columns=columns, roles=roles, timestamp=timestamp, without=skipped, name=table.name
@@ -255,6 +257,15 @@ def _sampled(
             raise refusal(bad) from None
         table = table.without({file.path for file in bad})
         return table, table.sample(columns), bad
+
+
+@contextmanager
+def _meanwhile(work: Callable[[], None]) -> Iterator[None]:
+    """Do ``work`` beside what is done within; both are over at the end. Reading leaves the interpreter idle."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        yield
+    future.result()
 
 
 def _unreadable(partition: Any) -> Any:

@@ -263,6 +263,10 @@ class Kernels(Protocol):
 class HostKernels(Kernels, Protocol):
     """What only the backends have that count in the memory of the host: the others count such states through them."""
 
+    def ready(self) -> None:
+        """Do now, while something else is waited for, what the first call would have to do before it counts."""
+        ...
+
     def binned(
         self, values: NDArray[Any], valid: NDArray[np.bool_] | None, limits: NDArray[np.float64]
     ) -> NDArray[np.uint8]:

@@ -919,6 +919,11 @@ def _add_losses(left, right, size, loss, weights, first, n, sums, mass):
             sums[cell, 1] += loss[i] * loss[i]
 
 
+def ready() -> None:
+    """What the first call has to do: Numba gathers what it knows, which takes longer than small tables do."""
+    _codes(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros((0, 0), np.int64))
+
+
 def cache_folder() -> str:
     """Where the compiled functions are kept between starts."""
     return str(_numeric.stats.cache_path)

@@ -28,6 +28,10 @@ NAME = "plain"
 DEVICE = False
 
 
+def ready() -> None:
+    """Nothing: NumPy is."""
+
+
 def numeric(
     columns: Sequence[NumericColumn],
     offsets: NDArray[np.int64],
