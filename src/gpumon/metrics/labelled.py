@@ -46,6 +46,9 @@ weights scaled so that their sum is the effective number of rows, (Σ w)² / Σ 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -253,9 +256,14 @@ def _measured(
     if len(side.blocks) > 1:
         sizes = np.cumsum([len(block.states) for block in side.blocks])[:-1]
         places = [None] * len(side.blocks) if place is None else np.split(place, sizes)
-        found = [
-            _measured(metric, block, reference, at) for block, at in zip(side.blocks, places, strict=True)
-        ]
+        each = partial(_measured, metric, reference=reference)
+        contexts = [
+            copy_context() for _ in side.blocks
+        ]  # what NumPy is to say nothing about holds in a context
+        with ThreadPoolExecutor(min(len(contexts), len(os.sched_getaffinity(0)))) as pool:
+            found = [
+                *pool.map(lambda c, block, at: c.run(each, block, place=at), contexts, side.blocks, places)
+            ]
         value, lower, upper, start, end = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return value, lower, upper, start, end
     arguments = [

@@ -55,18 +55,21 @@ def _rows_by(results: Results, rows: NDArray[np.int64], *names: str) -> dict[tup
 
 
 def _over_columns(results: Results, metric: Metric, base: Metric) -> list[dict[str, Any]]:
-    named = np.flatnonzero((results["metric"] == base.name) & np.isin(results["id"], list(base.ids)))
+    known = np.isin(results["id"], list(base.ids)) & (results["metric"] == base.name)
+    named = np.flatnonzero(known)
+    own, columns = results["value"], results["column"]
+    read = np.full(len(results), np.nan, np.float64)
+    read[named] = READ[metric.reads[0]](results.where(named))
     parts = []
     for (window, segment), members in _rows_by(results, named, "window", "segment").items():
-        known = [i for i in members if not np.isnan(results["value"][i])]
-        rows = results.where(np.array(known, np.int64))
-        value = float(metric.formula(READ[metric.reads[0]](rows)))
-        peak = int(np.argmax(rows["value"])) if known else -1
+        rows = np.array([i for i in members if not np.isnan(own[i])], np.int64)
+        value = float(metric.formula(read[rows]))
+        peak = rows[np.argmax(own[rows])] if rows.size else None
         parts.append(
-            _part(metric, window, segment, value, len(known))
+            _part(metric, window, segment, value, len(rows))
             | {
                 "status": "no_data" if np.isnan(value) else "ok",
-                "reason": f"in {rows['column'][peak]}" if known and value == rows["value"][peak] else "",
+                "reason": f"in {columns[peak]}" if peak is not None and value == own[peak] else "",
             }
         )
     return parts
