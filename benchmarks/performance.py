@@ -4,6 +4,7 @@
 
 The rules are those of ``drift.py``. scikit-learn computes no intervals; NannyML computes six metrics and thresholds.
 gpumon computes all measures of two classes, each with its interval or certified bounds, calibration among them.
+Estimates without labels learn from the reference's labelled rows and look at current rows that have none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from drift import HERE, Measure, run, shapes, surroundings
 from table import agreement, markdown
 
-GOALS = {"gpumon": 0.5, "slices": 1.0}
+GOALS = {"gpumon": 0.5, "slices": 1.0, "estimates": 1.0}
 """Seconds that the measures are to take at most on two cores."""
 
 MEASURES = (
@@ -39,6 +40,8 @@ MEASURES = (
     Measure(
         "nannyml", "NannyML, six measures", "nannyml", "nannyml_performance.py", against="gpumon", once=True
     ),
+    Measure("estimates", "gpumon evaluate, estimates without labels", script="gpumon_cbpe.py"),
+    Measure("nannyml_cbpe", "NannyML, CBPE", "nannyml", "nannyml_cbpe.py", against="estimates", once=True),
 )
 
 
