@@ -122,6 +122,12 @@ FROM_FILES = (
 )
 STARTING = (
     Measure("python", "python -c pass", command="-c pass"),
+    Measure(
+        "imports",
+        "python, importing NumPy, pyarrow, SciPy and Numba",
+        command="-c 'import numpy, pyarrow.parquet, scipy.special, numba'",
+        against="python",
+    ),
     Measure("import", "import gpumon, whole process", command="-c 'import gpumon'", against="python"),
     Measure("help", "gpumon --help, whole process", command="-m gpumon --help", against="python"),
 )
