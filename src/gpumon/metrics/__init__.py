@@ -99,6 +99,9 @@ NEEDS = dict.fromkeys(("groups", "selected_groups"), ("groups", "sensitive_featu
 NEEDS |= dict.fromkeys(
     ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
 )
+NEEDS |= dict.fromkeys(
+    ("group_gaps", "group_gap_bins"), ("calibration of groups", "sensitive_features and a score from 0 to 1")
+)
 NEEDS["slice_losses"] = "slices", "slices"
 NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),

@@ -64,7 +64,7 @@ LABELLED = frozenset(
 
 BROKEN_DOWN = frozenset(
     {
-        "groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses",
+        "groups", "selected_groups", "group_residuals", "group_sizes", "group_gaps", "group_gap_bins", "slice_losses",
         "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
     }
 )  # fmt: skip

@@ -23,7 +23,7 @@ from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.expected_losses import ExpectedLosses
-from gpumon.profiles.groups import GroupErrors, Groups, SliceLosses
+from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -57,6 +57,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         ExpectedLosses,
         Groups,
         GroupErrors,
+        GroupCalibration,
         SliceLosses,
         Attributions,
     )
@@ -88,6 +89,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "expected": ExpectedLosses,
     "groups": Groups,
     "group": GroupErrors,
+    "calibration": GroupCalibration,
     "slices": SliceLosses,
 }
 ROW = pa.schema(
