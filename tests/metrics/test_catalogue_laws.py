@@ -78,12 +78,12 @@ def evaluated() -> list[gpumon.Report]:
 @pytest.fixture(scope="module")
 def windowed() -> list[gpumon.Report]:
     """Predictions of two classes and of quantities over six days, and some whose labels have not come."""
-    day = {"t": np.datetime64("2025-03-01") + np.arange(1200) % 6}
+    day = {"t": np.datetime64("2025-03-01") + np.arange(1200) % 6, "g": rng.choice(["a", "b"], 1200)}
     halves = {"y": rng.random(1200) < 0.4, "p": rng.random(1200)} | day
     y = rng.normal(10, 3, 1200)
     amounts = {"y": y, "p": y + rng.normal(size=1200)} | day
     unlabelled = {"y": np.full(1200, np.nan), "p": halves["p"]} | day
-    time = {"timestamp": "t", "every": "1d"}
+    time = {"timestamp": "t", "every": "1d", "by": "g"}
     labelled = halves | {"y": halves["y"].astype(float)}
     return [
         gpumon.evaluate(halves, repeated(halves, 2), target="y", score="p", **time),
