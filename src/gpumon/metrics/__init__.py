@@ -83,6 +83,8 @@ def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
     known = {aspect for subject, aspect in reference.plan if subject == ""}
     if "attributions" in known or importance_of(reference) is not None:
         known.add("importances")
+    if getattr(reference.plan.get(("", "attributions")), "output", ()):
+        known.add("base value")
     found, needs = [], ""
     for metric in metrics:
         lacking = [NEEDS[name] for name in metric.reads if name in NEEDS and NEEDS[name][0] not in known]
@@ -107,4 +109,6 @@ NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
     ("importances", "importance, attributions, model or predict"),
 )
+NEEDS["explained_rows"] = "attributions", "attributions"
+NEEDS["attribution_checks"] = "base value", "attributions and base_value"
 """Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

@@ -66,6 +66,7 @@ BROKEN_DOWN = frozenset(
     {
         "groups", "selected_groups", "group_residuals", "group_sizes", "group_gaps", "group_gap_bins", "slice_losses",
         "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
+        "explained_rows", "attribution_checks",
     }
 )  # fmt: skip
 """Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""

@@ -64,13 +64,13 @@ EMPTY: dict[str, Callable[..., State]] = {
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts "
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks "
     "trees split_features split_codes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
     "threshold sizes steps negatives positives limits nominal base residual_variance leaves",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss",
+    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -334,7 +334,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
         if isinstance(labelled, ExpectedLosses):
             _check_cells(schema, plan, labelled)
     attributed = plan.get(("", "attributions"))
-    if isinstance(attributed, Attributions) and not set(attributed.columns) <= set(numeric):
+    if isinstance(attributed, Attributions) and not set(attributed.sources) <= set(numeric):
         raise ProfileError("its attributions are not those of its numeric columns")
     for column in schema:
         state = plan[column.name, "values"]
