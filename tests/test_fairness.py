@@ -95,6 +95,58 @@ def test_errors_of_a_regression_are_those_of_fairlearn():
     assert not report.results.where(metric="demographic_parity_ratio").arrays["value"].size
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1_000, 3_000), st.floats(0, 0.4), st.booleans())
+def test_calibration_by_group_is_that_of_fairlearn(seed, n, bias, weighted):
+    rows = people(n, seed, bias)
+    weights = np.random.default_rng(seed).integers(1, 4, n).astype(float) if weighted else np.ones(n)
+    given = {"weight": "w"} if weighted else {}
+    report = gpumon.evaluate(
+        rows | {"w": weights}, target="y", score="p", sensitive_features=["sex", "town"], **given
+    )
+
+    def in_the_large(y, p, w):
+        return np.average(p - y, weights=w)
+
+    def error(y, p, w):
+        part = np.minimum((p * 15).astype(int), 14)
+        return np.abs(np.bincount(part, w * (p - y))).sum() / w.sum()
+
+    frame = oracle.MetricFrame(
+        metrics={"large": in_the_large, "error": error},
+        y_true=rows["y"],
+        y_pred=rows["p"],
+        sensitive_features={"sex": rows["sex"], "town": rows["town"]},
+        sample_params={"large": {"w": weights}, "error": {"w": weights}},
+    )
+    for sex, town in frame.by_group.index:
+        for metric, theirs in (("group_calibration", "large"), ("group_calibration_error", "error")):
+            row = found(report, metric, f"sex={sex} & town={town}")
+            assert row.value == pytest.approx(frame.by_group[theirs][sex, town])
+            assert row.ci_lower <= row.value <= row.ci_upper
+    row = found(report, "calibration_parity_difference", "by sex & town")
+    assert row.value == pytest.approx(frame.difference(method="between_groups")["large"])
+
+
+def test_scores_that_came_to_promise_one_group_too_much_are_an_alert():
+    given = {"target": "y", "score": "p", "sensitive_features": "sex"}
+    grown = gpumon.evaluate(people(20_000, 0, 0.2), people(20_000, 1, 0.05), **given)
+    row = found(grown, "calibration_parity_difference", "by sex")
+    assert (row.status, row.reason) == ("alert", "sex=f is lowest, sex=m is highest")
+    assert row.q_value < 1e-6
+    known = gpumon.evaluate(people(20_000, 0, 0.2), people(20_000, 1, 0.2), **given)
+    assert found(known, "calibration_parity_difference", "by sex").status == "ok"
+    few = gpumon.evaluate(people(40, 0, 0.2), people(20_000, 1, 0.05), **given)
+    assert found(few, "calibration_parity_difference", "by sex").status == "no_data"
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration_by_group():
+    rows = people(2_000, 0)
+    report = gpumon.evaluate(rows | {"p": 5 * rows["p"]}, target="y", score="p", sensitive_features="sex")
+    assert ("", "groups") in report.current.plan
+    assert not len(report.results.where(metric="group_calibration"))
+
+
 def test_a_regression_that_became_worse_for_one_group_is_an_alert():
     def rows(n, seed, worse):
         rng = np.random.default_rng(seed)
@@ -260,8 +312,10 @@ def test_profiles_add_in_any_cut_and_are_saved(tmp_path_factory, cut, quantities
     first, second = (gpumon.profile(part, like=whole) for part in parts)
     state = (second + first).state("", aspect)
     assert (state.counts == whole.state("", aspect).counts).all()
-    if quantities:
-        assert np.allclose(state.errors, whole.state("", aspect).errors, rtol=1e-12)
+    told = "group errors" if quantities else "calibration of groups"
+    sums = (second + first).state("", told)
+    assert (sums.counts == whole.state("", told).counts).all()
+    assert np.allclose(sums.errors, whole.state("", told).errors, rtol=1e-12, atol=1e-12)
     path = tmp_path_factory.mktemp("profiles") / "people.gpumon"
     whole.save(path)
     assert gpumon.Profile.load(path) == whole
@@ -287,7 +341,8 @@ def test_a_cluster_counts_the_same():
     ):
         there = gpumon.evaluate(rows, rows, engine=client, **given)
     assert here.current.states.keys() == there.current.states.keys()
-    assert (here.current.state("", "groups").counts == there.current.state("", "groups").counts).all()
+    for aspect in ("groups", "calibration of groups"):
+        assert (here.current.state("", aspect).counts == there.current.state("", aspect).counts).all()
     assert np.array_equal(here.results["value"], there.results["value"], equal_nan=True)
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import binomtest
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import ndcg_score
 
 import gpumon
@@ -100,6 +101,8 @@ def test_attributions_add_in_any_cut_and_are_saved(tmp_path_factory, cut):
     first, second = (gpumon.profile(part, like=whole, backend="plain") for part in parts)
     summed = (second + first).state("", "attributions")
     assert (summed.n == state.n).all()
+    assert summed.checks.tolist() == state.checks.tolist() == [2_000, 1_997, 0, 0, 0]
+    assert np.allclose(summed.squares, state.squares, rtol=1e-12)
     assert np.allclose(summed.sums, state.sums, rtol=1e-12)
     path = tmp_path_factory.mktemp("profiles") / "rows.gpumon"
     whole.save(path)
@@ -123,6 +126,92 @@ def test_a_cluster_counts_the_same():
     for metric in ("importance_ndcg", "importance_share", "weighted_drift"):
         one, two = (report.results.where(metric=metric)["value"] for report in (here, there))
         assert np.allclose(one, two, rtol=1e-9)
+
+
+def explained(n, seed, *, odds):
+    """A fitted linear model's exact Shapley values, (x − mean) × coefficient, beside its output and the labels."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3))
+    y = (
+        (rng.random(n) < 1 / (1 + np.exp(-x[:, 0] - 0.5 * x[:, 1]))).astype(int)
+        if odds
+        else 2 * x[:, 0] + x[:, 1]
+    )
+    model = (LogisticRegression() if odds else LinearRegression()).fit(x, y)
+    coefficient = np.ravel(model.coef_)
+    phi = (x - x.mean(axis=0)) * coefficient
+    base = float(np.ravel(model.intercept_)[0] + x.mean(axis=0) @ coefficient)
+    output = model.predict_proba(x)[:, 1] if odds else model.predict(x)
+    table = {f"x{i}": x[:, i] for i in range(3)} | {f"shap_x{i}": phi[:, i] for i in range(3)}
+    time = np.datetime64("2025-01-01") + np.arange(n) % 2
+    return table | {"y": y, "p": output, "base_values": np.full(n, base), "t": time}, base
+
+
+@pytest.mark.parametrize("odds", [True, False])
+def test_attributions_and_their_base_add_up_to_the_output_or_its_log_odds(odds):
+    table, base = explained(2_000, 0, odds=odds)
+    given = {"target": "y", "score" if odds else "prediction": "p", "attributions": "shap_"}
+    for told in (base, "base_values"):
+        report = gpumon.evaluate(table, table, base_value=told, **given)
+        row = found(report, "attribution_mismatch_share")
+        assert (row.id, row.value, row.status, row.n, row.reason) == ("XC-02", 0, "ok", 2_000, "")
+        assert row.ci_upper == pytest.approx(binomtest(0, 2_000).proportion_ci(method="wilson").high)
+        assert found(report, "explanation_coverage").value == 1
+        assert "base_values" not in {each.column for each in report.results.where(metric="importance_share")}
+    broken = table | {"shap_x0": table["shap_x0"].copy(), "shap_x1": table["shap_x1"].copy()}
+    second = np.flatnonzero(table["t"] == np.datetime64("2025-01-02"))
+    broken["shap_x0"][second[:30]] += 0.4
+    broken["shap_x1"][second[30:130]] = np.nan
+    report = gpumon.evaluate(broken, table, base_value="base_values", timestamp="t", every="1d", **given)
+    row = found(report, "attribution_mismatch_share", window="2025-01-02")
+    assert (row.value, row.n, row.status) == (30 / 900, 900, "alert")
+    assert row.reason == "in 3.33 % of the rows attributions and base differ from p by more than 0.001"
+    assert found(report, "attribution_mismatch_share", window="2025-01-01").status == "ok"
+    assert found(report, "explanation_coverage", window="2025-01-02").value == 0.9
+    alone = gpumon.evaluate(broken, base_value="base_values", **given)
+    assert found(alone, "attribution_mismatch_share").status == "alert"
+    assert found(alone, "attribution_mismatch_share").value == pytest.approx(30 / 1_900)
+
+
+def test_without_a_base_value_there_is_coverage_and_no_claim_that_they_add_up():
+    table, _ = explained(500, 0, odds=True)
+    report = gpumon.evaluate(table, table, target="y", score="p", attributions="shap_")
+    assert found(report, "explanation_coverage").value == 1
+    assert not len(report.results.where(metric="attribution_mismatch_share"))
+    with pytest.raises(GpumonError, match="attribution_mismatch_share needs attributions and base_value"):
+        gpumon.evaluate(
+            table, target="y", score="p", attributions="shap_", metrics=["attribution_mismatch_share"]
+        )
+    logged = {name: column for name, column in table.items() if name != "base_values"}
+    scanned = gpumon.scan(
+        logged, table, attributions="shap_", base_value="base_values", roles={"score": "p", "target": "y"}
+    )
+    assert found(scanned, "attribution_mismatch_share").status == "no_data"
+
+
+def test_importances_of_few_rows_with_long_tails_are_no_alarm_though_their_order_differs():
+    size = 1 / (1 + np.arange(10))
+
+    def tailed(rng, n, days, scale):
+        signs = rng.choice([-1, 1], (10, n))
+        phi = scale[:, None] * rng.lognormal(0, 2, (10, n)) * signs
+        time = np.datetime64("2025-01-01") + np.arange(n) % days
+        return {"x": rng.normal(size=n), "t": time} | {f"shap_f{i}": phi[i] for i in range(10)}
+
+    names = ["importance_ndcg", "importance_rank_correlation", "top_features_overlap"]
+    given = {"attributions": "shap_", "timestamp": "t", "every": "1d", "columns": ["x"], "metrics": names}
+    rng = np.random.default_rng(0)
+    reference = tailed(rng, 5_000, 1, size)
+    same = gpumon.scan(tailed(rng, 3_000, 100, size), reference, **given)
+    beyond = [row for row in same.results.where(metric="importance_ndcg") if row.window and row.value < 0.9]
+    assert len(beyond) > 10
+    assert min(row.p_value for row in beyond) < 0.3
+    assert {row.status for row in same.results if row.window} == {"ok"}
+    turned = gpumon.scan(tailed(rng, 20_000, 4, size[::-1]), reference, **given)
+    for name in names[:2]:
+        rows_of = [row for row in turned.results.where(metric=name) if row.window]
+        assert {row.status for row in rows_of} == {"alert"}
+        assert max(row.q_value for row in rows_of) < 1e-3
 
 
 def linear(n, seed, slope=(3.0, 1.0, 0.0)):
@@ -270,6 +359,10 @@ def test_a_missing_library_is_told_in_one_line(monkeypatch, tmp_path):
         ({"attributions": "phi_"}, "no column whose name begins with 'phi_'"),
         ({"attributions": {"age": "nowhere"}}, "no column 'nowhere'"),
         ({"attributions": {"age": "town"}}, "attributions are numbers, and 'town' hold none"),
+        ({"base_value": 0.5}, "base_value is what attributions start from: give attributions too"),
+        ({"attributions": "shap_", "base_value": 0.5}, "add up to one score or prediction that is a number"),
+        ({"attributions": "shap_", "base_value": "nowhere"}, "no column 'nowhere'"),
+        ({"attributions": "shap_", "base_value": [1]}, "base_value must be a number or the name of a column"),
         ({"attributions": 5}, "attributions must be what the names of such columns begin with"),
         ({"importance": {}}, "importance has no feature above 0"),
         ({"importance": {"age": "much"}}, "importance must give a number for every feature"),
@@ -298,6 +391,9 @@ def test_profiles_have_no_rows_to_ask_about():
         gpumon.scan(rows(50, 1), plan, predict=lambda frame: frame["age"])
     with pytest.raises(GpumonError, match="holds no attributions"):
         gpumon.scan(rows(50, 1), plan, attributions="shap_")
+    plan = gpumon.profile(rows(50, 0), attributions="shap_")
+    with pytest.raises(GpumonError, match="holds no base value: profile its table again with base_value"):
+        gpumon.scan(rows(50, 1), plan, attributions="shap_", base_value=1.0)
 
 
 def test_a_csv_file_of_importances_is_read_with_care(tmp_path):

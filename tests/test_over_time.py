@@ -216,6 +216,55 @@ def test_segments_have_courses_of_their_own():
         assert one(alone, name).value == pytest.approx(one(report, name, segment="g=turned").value)
 
 
+def test_the_segments_and_slices_that_a_change_meets_are_named():
+    rng = np.random.default_rng(3)
+    tables = []
+    for days, bad, start in ((10, 99, "2024-12-01"), (20, 10, "2025-01-01")):
+        group, noise = rng.choice(list("abcdef"), days * 1_500), rng.choice(["u", "v"], days * 1_500)
+        worse = {"b": 0.6, "e": 0.3}
+        less = np.array([worse.get(each, 0.0) for each in group])
+        table = stream(
+            rng,
+            days,
+            1_500,
+            lambda p, day, bad=bad, less=less: np.where(day >= bad, p + less * (0.5 - p), p),
+            start,
+        )
+        tables.append(table | {"g": group, "h": noise})
+    report = evaluated(tables[1], tables[0], by="g", slices=["g", "h"])
+    change = one(report, "error_rate_change")
+    assert change.status == "alert"
+    found = {name: segments for name, segments in report.affected_segments.items() if segments}
+    assert found["error_rate_change"] == ["g=b", "g=e"]
+    assert found["concept_change"] == ["g=b", "g=e"]
+    by = one(report, "error_rate_change", segment="g=b")
+    assert f"affected segments: g=b by {by.value:.3g}, g=e by " in change.reason
+    assert "slices: g=b, g=e" in change.reason
+    count = one(report, "error_rate_change_segments")
+    assert (count.value, count.id, count.method.partition(";")[0]) == (2, "MD-06", "of 6")
+    assert one(report, "concept_change_segments").id == "MD-06"
+    assert count.n == sum(row.n for row in report.results.where(metric="error_rate_change") if row.segment)
+    tested = [row for row in report.results.where(metric="error_rate_change") if row.segment]
+    expected = stats.false_discovery_control([row.p_value for row in tested])
+    assert [row.q_value for row in tested] == pytest.approx(expected.tolist())
+    whole = evaluated(tables[1], tables[0])
+    assert whole.affected_segments == {}
+    assert "affected" not in one(whole, "error_rate_change").reason
+
+
+def test_a_change_of_nobody_names_nobody():
+    named = 0
+    for seed in range(20):
+        rng = np.random.default_rng(100 + seed)
+        tables = [
+            stream(rng, 8, 400, lambda p, _: p) | {"g": rng.choice(list("abcd"), 3_200)} for _ in range(2)
+        ]
+        report = evaluated(*tables, by="g", metrics=["error_rate_change", "error_rate_change_segments"])
+        named += any(report.affected_segments.values())
+        assert report.affected_segments.keys() == {"error_rate_change"}
+    assert named <= 2
+
+
 def test_rows_without_a_time_are_no_window_of_a_course(turned):
     report, current = turned
     lost = {**current, "t": pa.array(current["t"], mask=np.arange(current["p"].size) % 7 == 0)}

@@ -71,6 +71,13 @@ def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _number_or_name(_: Any, __: Any, value: str | None) -> float | str | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
 def _slices(_: Any, __: Any, value: str | None) -> bool | list[str]:
     """The columns of slices; "all" stands for every feature."""
     return value.strip() == "all" or _names(None, None, value) or [] if value is not None else False
@@ -133,6 +140,8 @@ EXPLAINED = _options(
                  help="Importance of the features: CSV of feature and number, or a booster file"),
     click.option("--attributions", metavar="PREFIX",
                  help="What the names of columns of attributions begin with, such as shap_"),
+    click.option("--base-value", metavar="NUMBER|COLUMN", callback=_number_or_name,
+                 help="What attributions start from: they are checked to add up to the score"),
     click.option("--model", type=click.Path(), metavar="FILE",
                  help="Booster of XGBoost (.json, .ubj) or LightGBM (.txt), asked for attributions"),
 )  # fmt: skip

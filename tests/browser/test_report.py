@@ -211,6 +211,34 @@ def test_a_heat_map_is_one_tab_stop_with_arrows_a_read_out_and_enter(browser: Br
     assert browser.run("return document.activeElement.ariaExpanded") == "true"
 
 
+def test_the_metric_of_a_heat_map_can_be_chosen_by_keyboard(browser: Browser, visit: Visit) -> None:
+    given = payload()
+    visit(given)
+    browser.draw_everything()
+    browser.run("document.querySelector('#windows select').focus()")
+    assert browser.run("return document.activeElement.labels[0].textContent").startswith("Show ")
+    assert browser.run("return [...document.activeElement.options].map((each) => each.text)") == [
+        "jensen shannon",
+        "psi",
+        "kolmogorov smirnov",
+        "hellinger",
+    ]
+    browser.press(Keys.ARROW_DOWN)
+    assert (
+        browser.run("return document.querySelector('#windows table').ariaLabel")
+        == "psi of each column by window"
+    )
+    assert "psi" in browser.run("return document.querySelector('#windows .legend').textContent")
+    browser.press(Keys.TAB, Keys.ARROW_RIGHT)
+    readout = browser.run("return document.querySelector('#windows .readout').textContent")
+    value = given["windows"]["others"][0]["values"][0][1]
+    assert readout.startswith("dep_delay · 2013-06-02 · psi ")
+    assert float(readout.split(" psi ")[1].split(" ")[0]) == pytest.approx(value, rel=5e-3)
+    heads = "return [...document.querySelectorAll('#segments table')].map((table) => table.ariaLabel)"
+    assert browser.run(heads) == ["jensen shannon of each column by segment"]
+    assert not browser.complaints()
+
+
 def test_heat_maps_follow_the_filters_and_a_filtered_column_is_still_found(
     browser: Browser, visit: Visit
 ) -> None:

@@ -53,13 +53,23 @@ def evaluated() -> list[gpumon.Report]:
     p = rng.dirichlet((1, 1, 1), 600)
     thirds = {"y": rng.choice(["a", "b", "c"], 600), "a": p[:, 0], "b": p[:, 1], "c": p[:, 2]}
     halves = {"y": rng.random(900) < 0.4, "p": rng.random(900), "sex": groups}
+    halves["shap_x"] = halves["p"] - 0.5
     y = rng.normal(10, 3, 700)
     p = y + rng.normal(size=700)
     amounts = {"y": y, "p": p, "low": p - 1.645, "high": p + 1.645, "sex": groups[:700]}
     return [
         gpumon.evaluate(repeated(rows, 3), rows, target="y", **given)
         for rows, given in (
-            (halves, {"score": "p", "sensitive_features": "sex", "slices": True}),
+            (
+                halves,
+                {
+                    "score": "p",
+                    "sensitive_features": "sex",
+                    "slices": True,
+                    "attributions": "shap_",
+                    "base_value": 0.5,
+                },
+            ),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),
             (
                 amounts,
@@ -78,12 +88,12 @@ def evaluated() -> list[gpumon.Report]:
 @pytest.fixture(scope="module")
 def windowed() -> list[gpumon.Report]:
     """Predictions of two classes and of quantities over six days, and some whose labels have not come."""
-    day = {"t": np.datetime64("2025-03-01") + np.arange(1200) % 6}
+    day = {"t": np.datetime64("2025-03-01") + np.arange(1200) % 6, "g": rng.choice(["a", "b"], 1200)}
     halves = {"y": rng.random(1200) < 0.4, "p": rng.random(1200)} | day
     y = rng.normal(10, 3, 1200)
     amounts = {"y": y, "p": y + rng.normal(size=1200)} | day
     unlabelled = {"y": np.full(1200, np.nan), "p": halves["p"]} | day
-    time = {"timestamp": "t", "every": "1d"}
+    time = {"timestamp": "t", "every": "1d", "by": "g"}
     labelled = halves | {"y": halves["y"].astype(float)}
     return [
         gpumon.evaluate(halves, repeated(halves, 2), target="y", score="p", **time),

@@ -233,6 +233,15 @@ def _windows(
         "status": statuses,
         "rows": rows,
         "limits": [0.06] * len(names),
+        "others": [
+            {
+                "metric": metric,
+                "values": [[None if v is None else v**power for v in row] for row in table],
+                "status": statuses,
+                "limits": [0.06**power] * len(names),
+            }
+            for metric, power in (("psi", 1.9), ("kolmogorov_smirnov", 1.1), ("hellinger", 1.01))
+        ],
     }
 
 

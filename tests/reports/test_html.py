@@ -178,7 +178,8 @@ def test_not_known_and_infinite_are_told_apart() -> None:
 def test_heat_maps_name_the_columns_of_the_report_by_place_and_others_by_name() -> None:
     given = payload(3)
     given["windows"]["columns"] = ["arr_delay", "dep_delay", "another"]
-    drawn = Page(html.render(given)).data["windows"]
+    data = Page(html.render(given)).data["windows"]
+    drawn = data | data["maps"][0]
     assert drawn["columns"] == [1, 0, "another"]
     assert [len(row) for row in drawn["status"]] == [8, 8, 8]
 

@@ -104,3 +104,34 @@ def test_a_thousand_columns_make_a_page_of_at_most_six_megabytes():
     assert len(report.drifted) == 20
     content = report._content(Path("x.html"))
     assert len(content) <= 6 * 2**20
+
+
+def test_the_heat_map_has_the_distances_of_every_column_score_and_target_by_window():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"x": rng.normal(size=900), "p": rng.random(900), "y": rng.integers(0, 2, 900)}
+        | {"t": np.datetime64("2025-01-01") + np.arange(900) % 3}
+        for _ in range(2)
+    ]
+    roles = {"score": "p", "target": "y"}
+    report = gpumon.scan(rows[0], rows[1], roles=roles, timestamp="t", every="1d")
+    grid = views.page(report)["windows"]
+    assert {"x", "p", "y"} <= set(grid["columns"])
+    assert [grid["metric"], *(each["metric"] for each in grid["others"])] == [
+        "jensen_shannon",
+        "psi",
+        "kolmogorov_smirnov",
+        "hellinger",
+    ]
+    for each in (grid, *grid["others"]):
+        found = report.results.where(metric=each["metric"], segment=None)
+        for row in found:
+            if row.window is not None:
+                i, j = grid["columns"].index(row.column), grid["labels"].index(row.window)
+                assert each["values"][i][j] == row.value
+                assert each["status"][i][j] == row.status
+    alone = gpumon.scan(rows[0], rows[1], roles=roles, timestamp="t", every="1d", metrics=["psi"])
+    grid = views.page(alone)["windows"]
+    assert (grid["metric"], grid["others"]) == ("psi", [])
+    missing = gpumon.scan(rows[0], rows[1], roles=roles, timestamp="t", every="1d", metrics=["missing_rate"])
+    assert views.page(missing)["windows"] is None

@@ -231,3 +231,36 @@ def test_no_rows_give_nan():
     assert np.isnan(np.stack(calibration.murphy(*[nothing] * 5))).all()
     assert np.isnan(np.stack(calibration.reliability(*[nothing] * 3)[1:])).all()
     assert np.isnan(np.stack(calibration.spiegelhalter_from_cells(*[nothing] * 3))).all()
+
+
+def test_the_interval_of_a_calibration_error_holds_though_chance_only_adds():
+    rng = np.random.default_rng(5)
+    for n, shift in ((60, 0.0), (60, 0.1), (600, 0.0), (600, 0.05)):
+        held = above = 0
+        for _ in range(300):
+            p = rng.random(n)
+            part = np.minimum((p * 15).astype(int), 14)
+            true = np.clip(p - shift, 0, 1)
+            e = p - (rng.random(n) < true)
+            rows = np.bincount(part, minlength=15)
+            mean = np.bincount(part, e, 15) / np.maximum(rows, 1)
+            squares = np.bincount(part, e**2, 15) - rows * mean**2
+            found = calibration.calibration_error_of_gaps(np.stack((rows, mean, squares), axis=-1))
+            truth = np.abs(np.bincount(part, p - true, 15)).sum() / n
+            held += found.lower <= truth <= found.upper
+            above += found.value > truth
+        assert held >= 0.94 * 300
+        assert above > 0.6 * 300 or shift
+
+
+def test_a_calibration_error_of_gaps_is_that_of_the_same_bins():
+    rng = np.random.default_rng(6)
+    rows = rng.integers(0, 50, (4, 15))
+    positives, scores = rng.binomial(rows, 0.4), rows * rng.random((4, 15))
+    mean = (scores - positives) / np.maximum(rows, 1)
+    moments = np.stack((rows, mean, rows * 0.1), axis=-1)
+    assert np.allclose(
+        calibration.calibration_error_of_gaps(moments).value,
+        calibration.expected_calibration_error(rows, positives, scores),
+    )
+    assert np.isnan(calibration.calibration_error_of_gaps(np.zeros((3, 3))).value)

@@ -11,9 +11,11 @@ from scipy import stats
 from sklearn.metrics import ndcg_score
 
 from gpumon.statistics.importance import (
+    attribution_mismatch_share,
     importance_ndcg,
     importance_rank_correlation,
     importance_share_distance,
+    resampled_importances,
     top_features_overlap,
 )
 
@@ -79,3 +81,23 @@ def test_a_swap_at_the_top_weighs_more_than_one_at_the_bottom():
     top, bottom = reference[[1, 0, 2, 3]], reference[[0, 1, 3, 2]]
     assert importance_ndcg(reference, top) < importance_ndcg(reference, bottom) < 1
     assert importance_rank_correlation(reference, top) == importance_rank_correlation(reference, bottom)
+
+
+def test_resampled_importances_vary_as_means_of_rows_drawn_anew():
+    rng = np.random.default_rng(1)
+    phi = np.abs(rng.lognormal(0, 1, (40_000, 2)))
+    drawn = resampled_importances(phi.mean(axis=0), phi.std(axis=0), np.array([200, 400]), 4_000)
+    means = [phi[rng.integers(0, len(phi), (3_000, n)), i].mean(axis=1) for i, n in enumerate((200, 400))]
+    for i, found in enumerate(means):
+        assert drawn[:, i].mean() == pytest.approx(found.mean(), rel=0.02)
+        assert drawn[:, i].std() == pytest.approx(found.std(), rel=0.06)
+    assert (resampled_importances(np.zeros(3), np.ones(3), np.ones(3), 50) >= 0).all()
+
+
+def test_the_share_of_mismatches_is_the_lesser_of_both_readings_of_the_output():
+    checks = np.array([[100, 7, 90], [100, 100, 3], [0, 0, 0]])
+    found = attribution_mismatch_share(checks)
+    assert found.value[:2].tolist() == [0.07, 0.03]
+    assert np.isnan(found.value[2])
+    expected = stats.binomtest(7, 100).proportion_ci(method="wilson")
+    assert (found.lower[0], found.upper[0]) == pytest.approx((expected.low, expected.high))

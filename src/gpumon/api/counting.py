@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -38,6 +39,7 @@ def profile(
     slices: bool | str | Sequence[str] = False,
     importance: Any = None,
     attributions: Any = None,
+    base_value: float | str | None = None,
     model: Any = None,
     predict: Callable[[Any], Any] | None = None,
     backend: str = "auto",
@@ -67,7 +69,7 @@ def profile(
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
-            pairs=True, exact=exact, labelling=labelling, features=features, attributions=attributions, explain=explain,
+            pairs=True, exact=exact, labelling=labelling, features=features, attributions=attributions, base_value=base_value, explain=explain,
             backend=backend, engine=counting, on_bad_file=on_bad_file, resume=resume, progress=ticks,
         )  # fmt: skip
     forget(resume, "table")
@@ -101,13 +103,14 @@ def counted_profile(
     labelling: Any = None,
     features: str | Sequence[str] | None = None,
     attributions: Any = None,
+    base_value: float | str | None = None,
     explain: Explainer | None = None,
 ) -> Profile:
     """The profile of ``source``, which messages call ``what``: on a plan of its own, or that of ``like``.
 
     ``pairs`` keeps co-moments, ``exact`` every value, ``labelling`` says how predictions stand against labels;
     ``features`` are columns that the errors of a regression are estimated from, ``attributions`` says which columns hold
-    attributions; ``explain`` tells the importance of features on a sample.
+    attributions, ``base_value`` what they start from; ``explain`` tells the importance of features on a sample.
     """
     from gpumon.api.estimating import learnt
     from gpumon.engines.attributions import attribution_columns
@@ -143,6 +146,8 @@ def counted_profile(
             )
         if attributions is not None and like is None and ("", "attributions") not in saved.plan:
             raise OptionError(f"{name} holds no attributions: profile its table again with attributions")
+        if base_value is not None and like is None and not _checked(saved):
+            raise OptionError(f"{name} holds no base value: profile its table again with base_value")
         if like is None:
             return as_reference(saved, name, columns, roles, exact=exact, features=features)
         return as_current(saved, name, like, slicing)
@@ -173,7 +178,11 @@ def counted_profile(
         )  # fmt: skip
         attributed = attribution_columns(attributions, table.schema.names, table.name)
         roles["attribution"] = list(attributed.values())
-        columns = None if columns is None else list(dict.fromkeys([*columns, *attributed.values()]))
+        if isinstance(base_value, str):
+            roles["attribution"] = list(dict.fromkeys([*roles["attribution"], base_value]))
+        attributed = {feature: column for feature, column in attributed.items() if column != base_value}
+        columns = None if columns is None else list(dict.fromkeys([*columns, *roles["attribution"]]))
+    _refuse_base(base_value, attributions)
     skipped = table.skipped
     ignored = {*slicing.columns, *roles.get("ignore", ())}
     notes: list[str] = []
@@ -192,6 +201,7 @@ def counted_profile(
             exact=exact,
             labelling=labelling,
             attributions=attributed,
+            base_value=base_value,
             name=table.name,
         )
         if features is not None:
@@ -228,6 +238,23 @@ def counted_profile(
     if explain is not None:
         counted.facts["importance"] = explain(sample, counted.schema)
     return counted
+
+
+def _checked(saved: Profile) -> bool:
+    """Whether a profile knows whether its attributions add up."""
+    state = saved.plan.get(("", "attributions"))
+    return bool(getattr(state, "output", ()))
+
+
+def _refuse_base(base_value: Any, attributions: Any) -> None:
+    """Raise an OptionError unless a base value, if there is one, is a number or a column and has attributions."""
+    if base_value is None:
+        return
+    number = isinstance(base_value, int | float) and not isinstance(base_value, bool)
+    if not isinstance(base_value, str) and not (number and math.isfinite(base_value)):
+        raise OptionError(f"base_value must be a number or the name of a column, not {base_value!r}")
+    if attributions is None:
+        raise OptionError("base_value is what attributions start from: give attributions too")
 
 
 def _sampled(

@@ -47,6 +47,7 @@ def evaluate(
     slices: bool | str | Sequence[str] = False,
     importance: Any = None,
     attributions: Any = None,
+    base_value: float | str | None = None,
     model: Any = None,
     predict: Callable[[Any], Any] | None = None,
     timestamp: str | None = None,
@@ -172,6 +173,7 @@ def evaluate(
             labelling=labelling,
             features=features,
             attributions=attributions,
+            base_value=base_value,
             **options,
         )
         if fact is not None:

@@ -32,6 +32,7 @@ def scan(
     metrics: Iterable[str | Metric] | None = None,
     importance: Any = None,
     attributions: Any = None,
+    base_value: float | str | None = None,
     model: Any = None,
     predict: Callable[[Any], Any] | None = None,
     exact: bool = False,
@@ -66,6 +67,9 @@ def scan(
     attributions
         columns that say what each feature added to each prediction: what their names begin with, such as ``"shap_"``, or
         {feature: column}
+    base_value
+        what a prediction is before any feature adds to it, a number or a column (SHAP calls it so): then attributions are
+        checked to add up to the score or prediction, or to its log-odds
     model
         a booster of XGBoost or LightGBM (a file in its own format, or an object), asked for attributions on 10,000 rows of
         each table
@@ -125,7 +129,13 @@ def scan(
         }  # fmt: skip
         meter = counting.energy()
         before = counted_profile(
-            reference, "reference", pairs=pairs, exact=exact, attributions=attributions, **options
+            reference,
+            "reference",
+            pairs=pairs,
+            exact=exact,
+            attributions=attributions,
+            base_value=base_value,
+            **options,
         )
         if fact is not None:
             before.facts["importance"] = fact

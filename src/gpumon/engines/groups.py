@@ -16,9 +16,12 @@ from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import LEAST_PROBABILITY, LossCounts, on_host
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.groups import (
+    CALIBRATED_GROUPS,
+    CALIBRATION_BINS,
     MOST_GROUPS,
     Binned,
     Binning,
+    GroupCalibration,
     GroupErrors,
     Groups,
     SliceLosses,
@@ -67,7 +70,7 @@ def group_states(
     if sensitive:
         try:
             binnings = [_group_bins(schema[each], sample, states, name) for each in sensitive]
-            found |= _groups(against, binnings, labelling, name)
+            found |= _groups(states, against, binnings, labelling, name)
         except InputError:
             if labelling is not None:
                 raise
@@ -77,7 +80,7 @@ def group_states(
 
 
 def _groups(
-    against: State, binnings: Sequence[Binning], labelling: Labelling | None, name: str
+    states: States, against: State, binnings: Sequence[Binning], labelling: Labelling | None, name: str
 ) -> dict[tuple[str, str], State]:
     groups = int(np.prod([float(each.size) for each in binnings]))
     if groups > MOST_GROUPS:
@@ -101,7 +104,21 @@ def _groups(
             f"{name}: the positive class {positive!r} does not occur: the classes are {listed(against.classes)}"
         )
     told = (positive,), against.classes, against.threshold
-    return {("", "groups"): Groups.on(against.columns, against.weight, *told, **bins)}
+    found: dict[tuple[str, str], State] = {
+        ("", "groups"): Groups.on(against.columns, against.weight, *told, **bins)
+    }
+    scores = next(
+        (each for each in states.values() if isinstance(each, Scores) and each.positive == (positive,)), None
+    )
+    if scores is not None and _probabilities(scores) and groups <= CALIBRATED_GROUPS:
+        state = GroupCalibration.on(scores.columns, scores.weight, (positive,), against.classes, **bins)
+        found["", "calibration of groups"] = state
+    return found
+
+
+def _probabilities(scores: Scores) -> bool:
+    """Whether scores lie within 0 and 1."""
+    return bool(scores.edges[0] >= 0 and scores.edges[-1] <= np.nextafter(1.0, 2.0))
 
 
 def _slices(
@@ -224,7 +241,11 @@ class GroupTally:
             if isinstance(state, Groups):
                 self._add_groups(state, batch, bins, weights, offsets, places, into, coded)
             elif isinstance(state, GroupErrors):
-                _add_errors(state, batch, bins, weights, offsets, places, into)
+                e = _residuals(state, batch)
+                _add_errors(_group(state, bins), e, weights, offsets, places, into)
+            elif isinstance(state, GroupCalibration):
+                e, part = _score_gaps(state, batch, coded)
+                _add_errors(_group(state, bins) * CALIBRATION_BINS + part, e, weights, offsets, places, into)
             elif isinstance(state, SliceLosses):
                 loss = _losses(state, batch, coded)
                 self._add_losses(state, bins, loss, weights, offsets, places, into)
@@ -326,6 +347,7 @@ class GroupTally:
 FIELDS: dict[type, tuple[str, ...]] = {
     Groups: ("counts", "mass"),
     GroupErrors: ("counts", "errors"),
+    GroupCalibration: ("counts", "errors"),
     SliceLosses: ("n", "sums", "mass"),
 }
 
@@ -339,27 +361,38 @@ def _group(state: Binned, bins: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _add_errors(
-    state: GroupErrors,
-    batch: pa.RecordBatch,
-    bins: NDArray[np.uint8],
+    cells: NDArray[np.int64],
+    e: NDArray[np.float64],
     weights: NDArray[np.float64] | None,
     offsets: NDArray[np.int64],
     places: NDArray[np.int64],
     into: dict[str, Any],
 ) -> None:
-    group, e = _group(state, bins), _residuals(state, batch)
+    """Add the errors ``e`` (rows,), NaN where there are none, to the sums of their cells: groups, or bins of groups."""
     known = np.isfinite(e)
-    e = np.where(known, e, 0.0)
-    w = known.astype(np.float64) if weights is None else np.where(known, weights, 0.0)
+    if not known.all():
+        e = np.where(known, e, 0.0)
+    w = None if weights is None else np.where(known, weights, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        terms = (w, w * w, w * e, w * e**2, w * np.abs(e))
-    groups = len(into["counts"][0])
+        terms = [e, e**2] if w is None else [w, w * w, w * e, w * e**2]
+        if into["errors"].shape[-1] > len(ERRORS):
+            terms.append(np.abs(e) if w is None else w * np.abs(e))
+    groups, kept = into["counts"].shape[1:]
+    shape = into["errors"].shape[1:-1]
+    size = int(np.prod(shape))
     for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
-        at, there = group[start:stop], known[start:stop]
-        into["counts"][place, :, 0] += np.bincount(at[there], minlength=groups)
-        into["counts"][place, :, 1] += np.bincount(at[~there], minlength=groups)
-        for i, values in enumerate(terms):
-            into["errors"][place, :, i] += np.bincount(at, values[start:stop], groups)
+        at, there = cells[start:stop], known[start:stop]
+        found = [np.bincount(at, term[start:stop], size) for term in terms]
+        rows = np.bincount(at, minlength=size)
+        if not there.all():
+            others = np.bincount(at[~there], minlength=size)
+            into["counts"][place, :, -1] += others.reshape(groups, kept - 1).sum(axis=-1)
+            rows = rows - others
+        into["counts"][place, :, :-1] += rows.reshape(groups, kept - 1)
+        if w is None:  # each row weighs 1
+            found = [rows, rows, *found]
+        for i, sums in enumerate(found):
+            into["errors"][place, ..., i] += sums.reshape(shape)
 
 
 def _residuals(state: Binned, batch: pa.RecordBatch) -> NDArray[np.float64]:
@@ -368,6 +401,23 @@ def _residuals(state: Binned, batch: pa.RecordBatch) -> NDArray[np.float64]:
     y, p = (as_floats(batch.column(name)) if name in there else nothing for name in state.columns)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(p - y)
+
+
+ERRORS = ("w", "w²", "w e", "w e²")  # and, of quantities, "w |e|"
+INNER = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
+
+
+def _score_gaps(
+    state: GroupCalibration, batch: pa.RecordBatch, coded: Coded
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Score − label, NaN where one is missing or the score is no probability, and the bin of the score, of every row."""
+    there = state.columns[1] in batch.schema.names
+    p = as_floats(batch.column(state.columns[1])) if there else np.full(batch.num_rows, np.nan)
+    actual = coded(state.classes, state.columns[0])
+    label = actual == state.classes.index(state.positive[0])
+    known = (p >= 0) & (p <= 1) & (actual <= len(state.classes))
+    part = np.where(known, np.searchsorted(INNER, p, side="right"), 0)
+    return np.where(known, p - label, np.nan), part
 
 
 def _losses(state: SliceLosses, batch: pa.RecordBatch, coded: Coded) -> NDArray[np.float64]:

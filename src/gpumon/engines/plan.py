@@ -50,13 +50,14 @@ def plan(
     exact: bool = False,
     labelling: Labelling | None = None,
     attributions: Mapping[str, str] | None = None,
+    base_value: float | str | None = None,
     name: str = "the table",
 ) -> Profile:
     """An empty profile whose edges, vocabularies and centres fit ``sample``, rows of the reference.
 
     ``pairs`` keeps the co-moments of the numeric columns, for correlations; ``exact`` keeps every numeric value;
-    ``labelling`` says how predictions are to be read, ``attributions`` which column holds those of a feature; ``name`` is
-    what messages call the table.
+    ``labelling`` says how predictions are to be read, ``attributions`` which column holds those of a feature, and
+    ``base_value`` what they start from; ``name`` is what messages call the table.
     """
     values = {
         column.name: as_floats(sample.column(column.name))
@@ -73,7 +74,7 @@ def plan(
             states |= _pairs(schema, values, states, pool)
     states |= label_states(schema, sample, labelling, name, exact=exact)
     states |= group_states(schema, sample, states, labelling, name)
-    states |= attribution_states(schema, attributions or {}, name)
+    states |= attribution_states(schema, attributions or {}, name, base_value)
     return Profile(schema, states)
 
 

@@ -73,9 +73,9 @@ def as_reference(
 
 def _columns(key: tuple[str, str], state: State) -> tuple[str, ...]:
     """The columns that a state was counted from."""
-    if isinstance(state, Labelled):
+    if isinstance(state, Labelled | Attributions):
         return state.sources
-    return state.columns if isinstance(state, Pairs | Attributions) else key[:1]
+    return state.columns if isinstance(state, Pairs) else key[:1]
 
 
 def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:

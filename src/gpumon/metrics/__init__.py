@@ -83,6 +83,8 @@ def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
     known = {aspect for subject, aspect in reference.plan if subject == ""}
     if "attributions" in known or importance_of(reference) is not None:
         known.add("importances")
+    if getattr(reference.plan.get(("", "attributions")), "output", ()):
+        known.add("base value")
     found, needs = [], ""
     for metric in metrics:
         lacking = [NEEDS[name] for name in metric.reads if name in NEEDS and NEEDS[name][0] not in known]
@@ -99,9 +101,14 @@ NEEDS = dict.fromkeys(("groups", "selected_groups"), ("groups", "sensitive_featu
 NEEDS |= dict.fromkeys(
     ("group_residuals", "group_sizes"), ("group errors", "sensitive_features and predicted quantities")
 )
+NEEDS |= dict.fromkeys(
+    ("group_gaps", "group_gap_bins"), ("calibration of groups", "sensitive_features and a score from 0 to 1")
+)
 NEEDS["slice_losses"] = "slices", "slices"
 NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
     ("importances", "importance, attributions, model or predict"),
 )
+NEEDS["explained_rows"] = "attributions", "attributions"
+NEEDS["attribution_checks"] = "base value", "attributions and base_value"
 """Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

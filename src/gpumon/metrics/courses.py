@@ -10,6 +10,7 @@
 ``means_change``         the first window after the likeliest change of the means, and the first and the last
                          window of its interval (3,); ``errors_change``, ``residuals_change`` likewise
 ``starts``               the start of each window (windows,) [s since 1970]
+``changes_of_segments``  a one for each segment whose own change matters (affected,): :mod:`gpumon.verdicts.affected`
 ``verdicts_of_windows``  whether each window has an alert (windows,): :mod:`gpumon.verdicts.rollups`
 =======================  =================================================================================
 

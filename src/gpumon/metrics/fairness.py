@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpumon.metrics.metric import Metric
-from gpumon.statistics import fairness, intervals, mean_parity
+from gpumon.statistics import calibration, fairness, intervals, mean_parity
 
 __all__ = ["FAIRNESS"]
 
@@ -41,6 +41,24 @@ FAIRNESS = (
     ),
     Metric(
         "XC-01",
+        "group_calibration",
+        intervals.mean,
+        reads=("group_gaps",),
+        compares=False,
+        method="Student's interval of a mean",
+        about="Mean score − rate of positives of a group, calibration in the large [−1 to 1]: above 0, its scores promise more "
+        "positives than there are.",
+    ),
+    Metric(
+        "XC-01",
+        "group_calibration_error",
+        calibration.calibration_error_of_gaps,
+        reads=("group_gap_bins",),
+        compares=False,
+        method="15 bins of equal width; interval wide enough for what chance adds",
+    ),
+    Metric(
+        "XC-01",
         "demographic_parity_ratio",
         fairness.demographic_parity,
         reads=("selected_groups",),
@@ -72,6 +90,21 @@ FAIRNESS = (
             ("predictive_parity", fairness.predictive_parity, "groups"),
             ("accuracy_parity", fairness.accuracy_parity, "groups"),
         )
+    ),
+    Metric(
+        "XC-01",
+        "calibration_parity_difference",
+        mean_parity.mean_parity,
+        reads=("group_gaps",),
+        part="difference",
+        compares=False,
+        method=CHANGE,
+        better="lower",
+        warn=0.025,
+        alert=0.05,
+        about="Gap of calibration in the large: mean score − rate of positives of the group where it is highest, less that of "
+        "the group where it is lowest [0 to 2], with Welch's interval of that pair. Equals the difference of "
+        "``fairlearn.metrics.MetricFrame`` of that mean.",
     ),
     *(
         Metric(

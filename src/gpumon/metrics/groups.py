@@ -4,6 +4,8 @@
 of classes
 ``groups``           rows by group, true and predicted class (slices, groups, 2, 2), labelled and predicted ones only
 ``selected_groups``  the same with unlabelled rows among the negatives: for what needs no labels
+of scores from 0 to 1
+``group_gaps``       moments (slices, groups, 3) of score − label; ``group_gap_bins`` by bin of the score (slices, groups, 15, 3)
 of quantities
 ``group_residuals``  moments (slices, groups, 3) of prediction − target; ``group_sizes`` of |prediction − target|
 ===================  =====================================================================================
@@ -22,7 +24,7 @@ import numpy as np
 from scipy import special
 
 from gpumon.metrics.labelled import MATURITY, immature, kish
-from gpumon.profiles.groups import GroupErrors, Groups, conditions
+from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, conditions
 from gpumon.profiles.profile import Key
 from gpumon.statistics import fairness, regression
 
@@ -68,6 +70,38 @@ def divisions(binnings: Sequence[Binning]) -> list[Division]:
     return found
 
 
+class _Kept:
+    """What both sides keep of groups in one kind of state: ``plan``, and the states of every slice by side."""
+
+    def __init__(self, plan: Any, sides: list[list[Any]]) -> None:
+        self.plan = plan
+        self.sides = sides
+        self.made: dict[tuple[int, str], dict[str, Any]] = {}
+
+    @cached_property
+    def divided(self) -> list[Division]:
+        """The divisions that the states allow."""
+        return divisions(self.plan.binnings)
+
+    def stack(self, side: int, division: Division) -> dict[str, Any]:
+        """The counted fields of a side by group of a division, (slices, groups, …)."""
+        if (side, division.name) not in self.made:
+            sizes = self.plan.sizes
+            others = tuple(1 + i for i in range(len(sizes)) if i not in division.axes)
+            fields = {}
+            for name in ("counts", "mass") if isinstance(self.plan, Groups) else ("counts", "errors"):
+                whole = np.stack([getattr(state, name) for state in self.sides[side]])
+                if not whole.size:
+                    continue
+                if name == "mass":  # (slices, 2, groups, 3, 3)
+                    whole = np.moveaxis(whole, 1, -1)
+                crossed = whole.reshape(len(whole), *sizes, *whole.shape[2:])
+                by_group = crossed.sum(axis=others)
+                fields[name] = by_group.reshape(len(whole), len(division.groups), *whole.shape[2:])
+            self.made[side, division.name] = fields
+        return self.made[side, division.name]
+
+
 class GroupReadings:
     """The readings of groups of two profiles, for all metrics of fairness; ``shares`` of each slice's rows have a label."""
 
@@ -82,22 +116,24 @@ class GroupReadings:
         self.slices = slices
         self.shares = shares
         self.maturity = maturity
-        aspect = "groups" if ("", "groups") in reference.plan else "group errors"
-        plan = reference.plan.get(("", aspect))
-        self.plan = plan if isinstance(plan, Groups | GroupErrors) and ("", aspect) in current.plan else None
-        self.sides: list[list[Any]] = [
-            [profile.states.get(Key(*pair[side], "", aspect), plan) for pair in slices]
-            for side, profile in enumerate((reference, current))
-        ]
+        self.kept: list[_Kept] = []
+        for (subject, aspect), plan in reference.plan.items():
+            if not subject and type(plan) in READINGS and (subject, aspect) in current.plan:
+                sides = [
+                    [profile.states.get(Key(*pair[side], "", aspect), plan) for pair in slices]
+                    for side, profile in enumerate((reference, current))
+                ]
+                self.kept.append(_Kept(plan, sides))
 
     def rows(self, metric: Metric, level: float | None) -> list[dict[str, Any]]:
         """The rows of a metric; none if the profiles hold no groups that it reads."""
         (name,) = metric.reads
-        if self.plan is None or name not in READINGS[type(self.plan)]:
+        kept = next((each for each in self.kept if name in READINGS[type(each.plan)]), None)
+        if kept is None:
             return []
         parts: list[dict[str, Any]] = []
-        for division in self._divided:
-            before, now = (READINGS[type(self.plan)][name](self._stack(side, division)) for side in (0, 1))
+        for division in kept.divided:
+            before, now = (READINGS[type(kept.plan)][name](kept.stack(side, division)) for side in (0, 1))
             if metric.part:
                 found = [self._gap(metric, division, before, now, level)]
             else:
@@ -107,34 +143,6 @@ class GroupReadings:
                     immature(part, self.shares, self.slices, self.maturity)
             parts += found
         return parts
-
-    @cached_property
-    def _divided(self) -> list[Division]:
-        assert self.plan is not None
-        return divisions(self.plan.binnings)
-
-    def _stack(self, side: int, division: Division) -> dict[str, Any]:
-        """The counted fields of a side by group of a division, (slices, groups, …)."""
-        assert self.plan is not None
-        if (side, division.name) not in self._made:
-            sizes = self.plan.sizes
-            others = tuple(1 + i for i in range(len(sizes)) if i not in division.axes)
-            fields = {}
-            for name in ("counts", "mass") if isinstance(self.plan, Groups) else ("counts", "errors"):
-                whole = np.stack([getattr(state, name) for state in self.sides[side]])
-                if not whole.size:
-                    continue
-                if name == "mass":  # (slices, 2, groups, 3, 3)
-                    whole = np.moveaxis(whole, 1, -1)
-                crossed = whole.reshape(len(whole), *sizes, *whole.shape[2:])
-                by_group = crossed.sum(axis=others)
-                fields[name] = by_group.reshape(len(whole), len(division.groups), *whole.shape[2:])
-            self._made[side, division.name] = fields
-        return self._made[side, division.name]
-
-    @cached_property
-    def _made(self) -> dict[tuple[int, str], dict[str, Any]]:
-        return {}
 
     def _rates(self, metric: Metric, division: Division, before: Floats, now: Floats) -> list[dict[str, Any]]:
         """A row for each group that has rows, the largest first if there are too many."""
@@ -218,7 +226,10 @@ class GroupReadings:
 
 def _rows(reading: Floats) -> Floats:
     """The rows of each group, (slices, groups)."""
-    return reading.sum(axis=(-1, -2)) if reading.ndim == 4 else reading[..., 0]
+    if reading.shape[-1] == 2:  # true by predicted class
+        return np.asarray(reading.sum(axis=(-1, -2)))
+    rows = reading[..., 0]  # of moments, or of those of each bin
+    return np.asarray(rows.sum(axis=-1) if reading.ndim == 4 else rows)
 
 
 def _overall(moments: Floats) -> Floats:
@@ -250,10 +261,24 @@ def _moments(fields: dict[str, Any], place: int) -> Any:
     return regression.moments(weight * factor, errors[..., place] * factor, errors[..., 3] * factor)
 
 
+def _score_moments(fields: dict[str, Any], *, by_bin: bool) -> Any:
+    """Moments of score − label, of all bins of the score together or of each."""
+    errors = fields["errors"]
+    whole = errors.sum(axis=-2)
+    factor = kish(whole[..., 0], whole[..., 1])[..., None]
+    weight, e, squares = ((errors if by_bin else whole[..., None, :])[..., i] * factor for i in (0, 2, 3))
+    found = regression.moments(weight, e, squares)
+    return found if by_bin else found[..., 0, :]
+
+
 READINGS: dict[type, dict[str, Any]] = {
     Groups: {
         "groups": lambda fields: _known(fields, selected=False),
         "selected_groups": lambda fields: _known(fields, selected=True),
+    },
+    GroupCalibration: {
+        "group_gaps": lambda fields: _score_moments(fields, by_bin=False),
+        "group_gap_bins": lambda fields: _score_moments(fields, by_bin=True),
     },
     GroupErrors: {
         "group_residuals": lambda fields: _moments(fields, 2),

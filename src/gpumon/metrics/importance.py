@@ -1,4 +1,4 @@
-"""Feature importance (DD-11, MD-05), and drift weighed by it (MD-04)."""
+"""Feature importance (DD-11, MD-05), drift weighed by it (MD-04), and whether logged attributions add up (XC-02)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from gpumon.metrics.metric import Metric
 from gpumon.statistics import importance
 
 __all__ = ["IMPORTANCE"]
+
+WILSON = "Wilson's interval"
 
 IMPORTANCE = (
     Metric(
@@ -26,8 +28,11 @@ IMPORTANCE = (
         importance.importance_rank_correlation,
         reads=("importances",),
         compares=False,
+        absolute=True,
         known_as=(("model", "MD-05"),),
         method="Spearman's",
+        better="higher",
+        alert=0.3,
     ),
     Metric(
         "DD-11",
@@ -35,8 +40,11 @@ IMPORTANCE = (
         importance.top_features_overlap,
         reads=("importances",),
         compares=False,
+        absolute=True,
         known_as=(("model", "MD-05"),),
         method="Jaccard's, of the ten most important",
+        better="higher",
+        alert=0.5,
     ),
     Metric(
         "DD-11",
@@ -52,6 +60,26 @@ IMPORTANCE = (
         reads=("importance_shares",),
         compares=False,
         known_as=(("model", "MD-05"),),
+    ),
+    Metric(
+        "XC-02",
+        "explanation_coverage",
+        importance.explanation_coverage,
+        reads=("explained_rows",),
+        compares=False,
+        method=WILSON,
+    ),
+    Metric(
+        "XC-02",
+        "attribution_mismatch_share",
+        importance.attribution_mismatch_share,
+        reads=("attribution_checks",),
+        compares=False,
+        absolute=True,
+        method=WILSON,
+        better="lower",
+        warn=0.001,
+        alert=0.01,
     ),
     Metric(
         "MD-04",

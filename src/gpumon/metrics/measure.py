@@ -11,7 +11,7 @@ from gpumon.metrics.course_rows import course_rows
 from gpumon.metrics.courses import Courses
 from gpumon.metrics.early_warning import warning_rows
 from gpumon.metrics.groups import GROUPED, GroupReadings
-from gpumon.metrics.importances import ImportanceReadings
+from gpumon.metrics.importances import IMPORTANCES, ImportanceReadings
 from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
@@ -121,7 +121,7 @@ def measure(
     predicted = LabelReadings(reference, current, slices, maturity)
     readers: dict[str, Any] = {
         "slice_losses": SliceReadings(reference, current, slices, predicted.coverage, maturity),
-        **dict.fromkeys(("importances", "importance_shares"), ImportanceReadings(reference, current, slices)),
+        **dict.fromkeys(IMPORTANCES, ImportanceReadings(reference, current, slices)),
         **dict.fromkeys(GROUPED, GroupReadings(reference, current, slices, predicted.coverage, maturity)),
         **dict.fromkeys(LABELLED, predicted),
     }

@@ -64,8 +64,9 @@ LABELLED = frozenset(
 
 BROKEN_DOWN = frozenset(
     {
-        "groups", "selected_groups", "group_residuals", "group_sizes", "slice_losses",
+        "groups", "selected_groups", "group_residuals", "group_sizes", "group_gaps", "group_gap_bins", "slice_losses",
         "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
+        "explained_rows", "attribution_checks",
     }
 )  # fmt: skip
 """Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
@@ -76,7 +77,7 @@ OF_REFERENCE = frozenset({"calibrated", "known_confusion", "half_width", "import
 
 OVER_TIME = frozenset(
     {
-        "course", "deviations", "means", "means_change", "verdicts_of_windows",
+        "course", "deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments",
         "stream", "errors", "errors_change", "residuals", "residuals_change", "starts",
     }
 )  # fmt: skip
@@ -87,7 +88,9 @@ OF_COLUMNS = frozenset({"columns", "columns_warned", "columns_alerted", "columns
 """Readings of all columns together: see :mod:`gpumon.verdicts.rollups`."""
 
 
-AGAINST_REFERENCE = frozenset({"deviations", "means", "means_change", "verdicts_of_windows", "evidence"})
+AGAINST_REFERENCE = frozenset(
+    {"deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments", "evidence"}
+)
 """Readings over time, and of what there is to suspect without labels, that need a reference."""
 
 
@@ -188,7 +191,7 @@ class Metric:
     @property
     def read_off_results(self) -> bool:
         """Whether it is read off the results, and the verdicts, of the metric that it is ``of``."""
-        return not (OF_COLUMNS | {"verdicts_of_windows"}).isdisjoint(self.reads)
+        return not (OF_COLUMNS | {"verdicts_of_windows", "changes_of_segments"}).isdisjoint(self.reads)
 
     @property
     def of_model(self) -> bool:

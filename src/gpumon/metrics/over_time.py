@@ -93,7 +93,7 @@ def _of(base: Metric) -> tuple[Metric, ...]:
 
 DETECTED = "alarms, each begins anew"
 
-OVER_TIME_METRICS = (
+OVER_TIME_METRICS: tuple[Metric, ...] = (
     *(metric for base in HEADLINES for metric in _of(base)),
     *(
         Metric(
@@ -189,3 +189,20 @@ OVER_TIME_METRICS = (
     ),
 )
 """The records of this module."""
+
+OVER_TIME_METRICS += tuple(
+    Metric(
+        "MD-06",
+        f"{change.name}_segments",
+        summaries.total,
+        reads=("changes_of_segments",),
+        unit="segments",
+        compares=False,
+        of=change,
+        method="q < 0.05 over the segments, and the size of a warning",
+        about=f"Segments whose own {change.name.replace('_', ' ')} matters and is no chance: whom a change of the model meets. "
+        "The reason names them, the largest change first.",
+    )
+    for change in OVER_TIME_METRICS
+    if change.name.endswith("_change")
+)

@@ -23,7 +23,7 @@ from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.expected_losses import ExpectedLosses
-from gpumon.profiles.groups import GroupErrors, Groups, SliceLosses
+from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -57,19 +57,20 @@ EMPTY: dict[str, Callable[..., State]] = {
         ExpectedLosses,
         Groups,
         GroupErrors,
+        GroupCalibration,
         SliceLosses,
         Attributions,
     )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts "
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks "
     "trees split_features split_codes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
     "threshold sizes steps negatives positives limits nominal base residual_variance leaves",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss",
+    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -88,6 +89,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "expected": ExpectedLosses,
     "groups": Groups,
     "group": GroupErrors,
+    "calibration": GroupCalibration,
     "slices": SliceLosses,
 }
 ROW = pa.schema(
@@ -332,7 +334,7 @@ def _check_plan(schema: Schema, plan: dict[tuple[str, str], State]) -> None:
         if isinstance(labelled, ExpectedLosses):
             _check_cells(schema, plan, labelled)
     attributed = plan.get(("", "attributions"))
-    if isinstance(attributed, Attributions) and not set(attributed.columns) <= set(numeric):
+    if isinstance(attributed, Attributions) and not set(attributed.sources) <= set(numeric):
         raise ProfileError("its attributions are not those of its numeric columns")
     for column in schema:
         state = plan[column.name, "values"]

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "CALIBRATED_GROUPS",
+    "CALIBRATION_BINS",
     "MISSING",
     "MOST_GROUPS",
     "OTHER",
     "Binned",
     "Binning",
+    "GroupCalibration",
     "GroupErrors",
     "Groups",
     "SliceLosses",
@@ -32,6 +35,12 @@ __all__ = [
 
 MOST_GROUPS = 10_000
 """Groups that all combinations of the sensitive columns may make."""
+
+CALIBRATION_BINS = 15
+"""Bins of equal width, of scores from 0 to 1, by which the calibration of groups is counted."""
+
+CALIBRATED_GROUPS = 1_000
+"""Groups up to which calibration is counted: of more, hardly one has rows enough in its bins."""
 
 OTHER, MISSING = "…", "∅"
 """How conditions call the values that the reference's sample did not show (or that are too many), and no value."""
@@ -220,6 +229,56 @@ class GroupErrors(Binned):
         groups = _groups(bins["parts"])
         counted: dict[str, Any] = {"counts": np.zeros((groups, 2), np.int64), "errors": np.zeros((groups, 5))}
         return cls(columns=tuple(columns), weight=tuple(weight), **counted, **bins)
+
+    @property
+    def rows(self) -> int:
+        """Rows counted, unlabelled ones too."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCalibration(Binned):
+    """Sums of e = score − label by group and by bin of the score. For calibration by group.
+
+    Of the rows that have both, and a score from 0 to 1. The label is 1 for the ``positive`` class and 0 for every other.
+    """
+
+    positive: tuple[str, ...] = field(metadata=PLAN)  # (1,)
+    classes: tuple[str, ...] = field(metadata=PLAN)  # (K,): those of the Confusion beside it
+    counts: NDArray[np.int64] = field(metadata=SUM)  # (groups, 16): rows by bin of the score, other rows
+    errors: NDArray[np.float64] = field(metadata=SUM)  # (groups, 15, 4): Σ w, w², w e, w e²
+
+    def __post_init__(self) -> None:
+        self._check_bins()
+        groups = int(np.prod(self.sizes))
+        shapes = (groups, CALIBRATION_BINS + 1), (groups, CALIBRATION_BINS, 4)
+        if (self.counts.shape, self.errors.shape) != shapes:
+            raise ProfileError("a state of groups has the wrong shape: it is damaged")
+
+    @classmethod
+    def on(
+        cls,
+        columns: Sequence[str],
+        weight: Sequence[str],
+        positive: Sequence[str],
+        classes: Sequence[str],
+        **bins: Any,
+    ) -> GroupCalibration:
+        """Nothing counted yet; ``bins`` are the fields of :func:`planned`."""
+        groups = _groups(bins["parts"])
+        if len(positive) != 1 or positive[0] not in classes or len(columns) != 2:
+            raise ProfileError("calibration of groups has a target, a score, and a positive class")
+        if groups > CALIBRATED_GROUPS:
+            raise ProfileError(f"there are more than {CALIBRATED_GROUPS:,} groups of calibration")
+        return cls(
+            columns=tuple(columns),
+            weight=tuple(weight),
+            positive=tuple(positive),
+            classes=tuple(classes),
+            counts=np.zeros((groups, CALIBRATION_BINS + 1), np.int64),
+            errors=np.zeros((groups, CALIBRATION_BINS, 4)),
+            **bins,
+        )
 
     @property
     def rows(self) -> int:

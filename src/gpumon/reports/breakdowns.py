@@ -27,6 +27,7 @@ CHANGE, EXCESS = "loss_contribution", "excess_loss"
 DRAWN = {
     "group_selection_rate": "selection rate",
     "group_true_positive_rate": "true positive rate",
+    "group_calibration": "score − rate of positives",
     "group_mae": "MAE",
 }
 """Rates of which there is a chart for each column, and what they are called there."""

@@ -49,7 +49,8 @@ def render(payload: Mapping[str, Any]) -> str:
     - ``charts``: those of the model, SVG made by :mod:`gpumon.reports.charts`, which stands in the page as it is
     - ``metric``: the name of what ``score`` and the heat maps show
     - ``windows`` and ``segments``, or None: ``labels``, ``columns``, ``values`` and ``status`` (columns × labels), ``rows``,
-      and ``limits``, each column's threshold in them
+      and ``limits``, each column's threshold in them; ``metric``, if it is not the page's; and ``others``, further metrics to
+      choose from, each with ``metric``, ``values``, ``status`` and ``limits`` of the same columns and labels
     - ``correlations``, or None: ``columns``, ``method``, ``reference`` and ``current`` (columns × columns)
 
     Numbers are rounded to what a reader can see (values of metrics to 6 digits, shares to 1e-5), texts are cut at 1,000 characters.
@@ -113,8 +114,8 @@ def _encoded(payload: Mapping[str, Any]) -> dict[str, Any]:
         "metric": printable(payload["metric"]),
         "statuses": STATUS_WORDS,
         "columns": [_column(column, word) for column in payload["columns"]],
-        "windows": _grid(payload["windows"], places),
-        "segments": _grid(payload["segments"], places),
+        "windows": _grid(payload["windows"], places, payload["metric"]),
+        "segments": _grid(payload["segments"], places, payload["metric"]),
         "correlations": _correlations(payload["correlations"], places),
         "words": [printable(text) for text in words],  # after the columns, which fill it
     }
@@ -168,18 +169,26 @@ def _column(column: Mapping[str, Any], word: Callable[[str], int]) -> dict[str, 
     return encoded
 
 
-def _grid(grid: Mapping[str, Any] | None, places: Mapping[str, int]) -> dict[str, Any] | None:
-    """A heat map's table: a column of the report as its place there, a status as a digit, its colours' bounds."""
+def _grid(grid: Mapping[str, Any] | None, places: Mapping[str, int], metric: str) -> dict[str, Any] | None:
+    """A heat map's table: a column of the report as its place there; the maps of its metrics, the first shown at first."""
     if grid is None:
         return None
-    codes = {status: str(code) for code, status in enumerate(STATUS_WORDS)}
     return {
         "labels": [printable(label) for label in grid["labels"]],
         "columns": _placed(grid["columns"], places),
-        "values": [_all_rounded(row, 4) for row in grid["values"]],
-        "status": ["".join(codes[status] for status in row) for row in grid["status"]],
         "rows": list(grid["rows"]),
-        "limits": _all_rounded(grid["limits"], 4),
+        "maps": [_map({"metric": metric, **grid}, 4), *(_map(other, 3) for other in grid.get("others", ()))],
+    }
+
+
+def _map(grid: Mapping[str, Any], digits: int) -> dict[str, Any]:
+    """One metric of a heat map: its numbers, a status as a digit, its colours' bounds."""
+    codes = {status: str(code) for code, status in enumerate(STATUS_WORDS)}
+    return {
+        "metric": printable(grid["metric"]),
+        "values": [_all_rounded(row, digits) for row in grid["values"]],
+        "status": ["".join(codes[status] for status in row) for row in grid["status"]],
+        "limits": _all_rounded(grid["limits"], digits),
         "levels": levels(value for row in grid["values"] for value in row),
     }
 

@@ -29,9 +29,9 @@ def html(report: Report) -> str:
         mark, _ = MARKS[drawn["status"]]
         score = "–" if drawn["score"] is None else f"{drawn['score']:.3f}"
         rows.append(
-            f"<tr><td>{mark} {drawn['status'].replace('_', ' ')}</td><td style='text-align:left'>{escape(label[:60])}</td>"
+            f"<tr><td>{mark} {drawn['status'].replace('_', ' ')}</td><td style='text-align:left'>{escape(printable(label, 60))}</td>"
             f"<td>{score}</td><td>{figures.sparkline_svg(drawn)}</td>"
-            f"<td style='text-align:left'>{escape(drawn['reason'])}</td></tr>"
+            f"<td style='text-align:left'>{escape(printable(drawn['reason']))}</td></tr>"
         )
     more = len(report.columns) - MOST
     rest = (
@@ -65,10 +65,10 @@ def _over_time(report: Report) -> str:
         cells = "".join(f"<td>{each}</td>" for each in numbers)
         rows.append(
             f"<tr><td>{mark} {escape(row['status'].replace('_', ' '))}</td><td style='text-align:left'>"
-            f"{escape(row['name'].replace('_', ' '))}</td>{cells}<td style='text-align:left'>{escape(row['reason'])}</td></tr>"
+            f"{escape(row['name'].replace('_', ' '))}</td>{cells}<td style='text-align:left'>{escape(printable(row['reason']))}</td></tr>"
         )
     told = [
-        f"<p>{escape(row['name'].replace('_', ' '))}: {escape(row['reason'])}</p>"
+        f"<p>{escape(row['name'].replace('_', ' '))}: {escape(printable(row['reason']))}</p>"
         for row in (*found["changes"], *found["detectors"])
         if row["reason"]
     ]

@@ -119,6 +119,23 @@ class Report:
         """The columns with an alert or a warning, most important first."""
         return [label for label, status in self.columns.items() if status in {"alert", "warn"}]
 
+    @property
+    def affected_segments(self) -> dict[str, list[str]]:
+        """Whom a change over time meets: by its metric, such as "error_rate_change", the segments that changed themselves.
+
+        The largest change comes first; a segment's own rows of that metric, and of "error_rate_change_time", say more. A
+        metric that was measured by segment and met none has an empty list.
+        """
+        from gpumon.metrics import CATALOGUE
+        from gpumon.verdicts.affected import affected_segments, changes
+
+        counted = set(self.results["metric"].tolist())
+        return {
+            name: [self.results["segment"][i] for i in affected_segments(self.results, metric)]
+            for name, metric in changes(CATALOGUE).items()
+            if f"{name}_segments" in counted
+        }
+
     def reason(self, column: str) -> str:
         """What happened to a column, in words; empty if nothing did."""
         rows = self.results.where(column=column, window=None, segment=None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.metrics.readings import Unit
-    from gpumon.metrics.results import Result
+    from gpumon.metrics.results import Result, Results
     from gpumon.reports.report import Report
 
     Floats = NDArray[np.float64]
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["column", "document", "page", "performance", "sentence", "summary"]
 
 LABELLED = {metric.name for metric in CATALOGUE if metric.labelled}
+MAPPED = (PRIMARY, "psi", "kolmogorov_smirnov", "hellinger")
+"""The metrics of which heat maps give the choice; the first that was measured is shown at first."""
+
 BARS = 40
 POINTS = 64
 CATEGORIES = 20
@@ -343,36 +346,39 @@ def _categorical(reference: Categorical, current: Categorical) -> dict[str, Any]
 
 
 def _grid(report: Report, by: str) -> dict[str, Any] | None:
-    """The primary metric by column and window, or by column and segment."""
+    """Distances by column and window, or by column and segment: the primary metric first, then ``others``."""
     labels = report.current.windows if by == "window" else report.current.segments
     if not labels:
         return None
     other = "segment" if by == "window" else "window"
-    results = report.results.where(metric=PRIMARY, **{other: None})
-    columns = [label for label in report.columns if (results["column"] == label).any()]
+    found = {name: report.results.where(metric=name, **{other: None}) for name in MAPPED}
+    named = {name: set(results["column"].tolist()) for name, results in found.items() if len(results)}
+    anywhere: set[str] = set().union(*named.values())
+    columns = [label for label in report.columns if label in anywhere]
+    maps = [_map(found[name], by, columns, labels) | {"metric": name} for name in named]
+    if not maps:
+        return None
+    rows = [
+        int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined]
+        for label in labels
+    ]
+    return {"labels": labels, "columns": columns, "rows": rows, **maps[0], "others": maps[1:]}
+
+
+def _map(results: Results, by: str, columns: list[str], labels: list[str]) -> dict[str, Any]:
+    """Values and statuses of one metric (columns × labels), and the threshold of each column."""
     at_row = {label: i for i, label in enumerate(columns)}
     at_column = {label: i for i, label in enumerate(labels)}
     values: list[list[float | None]] = [[None] * len(labels) for _ in columns]
     statuses = [["no_data"] * len(labels) for _ in columns]
     limits: list[list[float]] = [[] for _ in columns]
-    for row in results:
-        place = row.window if by == "window" else row.segment
-        if place is not None and row.column in at_row:
-            i, j = at_row[row.column], at_column[place]
-            values[i][j], statuses[i][j] = row.value, row.status
-            limits[i].append(row.threshold)
-    rows = [
-        int(report.current.state("", "rows", **{by: label}).rows)  # type: ignore[attr-defined]
-        for label in labels
-    ]
-    return {
-        "labels": labels,
-        "columns": columns,
-        "values": values,
-        "status": statuses,
-        "rows": rows,
-        "limits": [_middle(of) for of in limits],
-    }
+    fields = (results[name].tolist() for name in ("column", by, "value", "status", "threshold"))
+    for column, place, value, status, threshold in zip(*fields, strict=True):
+        if place is not None and column in at_row:
+            i, j = at_row[column], at_column[place]
+            values[i][j], statuses[i][j] = value, status
+            limits[i].append(threshold)
+    return {"values": values, "status": statuses, "limits": [_middle(of) for of in limits]}
 
 
 def _middle(limits: list[float]) -> float:

@@ -14,12 +14,12 @@ import numpy as np
 from scipy import special
 
 from gpumon.statistics import intervals
+from gpumon.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from gpumon.statistics import Counts, Floats
-    from gpumon.statistics.intervals import Interval
 
 __all__ = [
     "Murphy",
@@ -28,6 +28,7 @@ __all__ = [
     "ZTest",
     "brier_score",
     "brier_skill",
+    "calibration_error_of_gaps",
     "equal_mass",
     "equal_width",
     "expected_calibration_error",
@@ -167,6 +168,26 @@ def expected_calibration_error(rows: Counts, positives: Counts, scores: Floats) 
     """
     gaps = np.abs(np.asarray(positives, np.float64) - scores)
     return _over(np.sum(gaps, axis=-1), np.sum(rows, axis=-1))
+
+
+def calibration_error_of_gaps(gaps: Floats, level: float = 0.95) -> Interval:
+    """ECE Σ n_b |mean of score − label in bin b| / n from the moments of every bin (..., bins, 3) [0 to 1].
+
+    Equals ``expected_calibration_error`` of the same bins. The interval allows for what chance adds: with standard errors
+    s_b, a mean |gap| lies between the true one and that + s_b √(2/π), and varies no more than the gap itself; so it reaches
+    from ECE − Σ w_b s_b √(2/π) − z s to ECE + z s, s² = Σ w_b² s_b², and holds ``level`` or more. NaN without rows.
+
+    >>> [round(float(end), 3) for end in calibration_error_of_gaps(np.array([[100, 0.2, 16.0], [100, -0.1, 9.0]]))]
+    [0.15, 0.072, 0.199]
+    """
+    n, mean, squares = (gaps[..., i] for i in range(3))
+    share = _over(n, np.sum(n, axis=-1, keepdims=True))
+    # a few rows that happen to agree do not vary: one row more, of the variance that a label has at most
+    error = np.sqrt(np.where(n > 0, _over(np.maximum(squares, 0.0) + 0.25, n**2), 0.0))
+    value = np.sum(share * np.where(n > 0, np.abs(mean), 0.0), axis=-1)
+    reach = special.ndtri((1 + level) / 2) * np.sqrt(np.sum((share * error) ** 2, axis=-1))
+    chance = np.sum(share * error, axis=-1) * np.sqrt(2 / np.pi)
+    return Interval(value, np.maximum(value - chance - reach, 0.0), np.minimum(value + reach, 1.0))
 
 
 def maximum_calibration_error(rows: Counts, positives: Counts, scores: Floats, fewest: float = 1) -> Floats:

@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpumon.statistics import intervals
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
-    from gpumon.statistics import Floats
+    from gpumon.statistics import Counts, Floats
+    from gpumon.statistics.intervals import Interval
 
     Places = NDArray[np.int64]
 
 __all__ = [
+    "attribution_mismatch_share",
+    "explanation_coverage",
     "importance_ndcg",
     "importance_rank_correlation",
     "importance_share_distance",
     "mean_sizes",
     "permutation_importance",
+    "resampled_importances",
     "shares",
     "top_features_overlap",
     "weighted_drift",
@@ -106,6 +112,45 @@ def shares(importance: Floats) -> Floats:
     sizes = np.abs(importance)
     total = np.sum(sizes, axis=-1, keepdims=True)
     return np.asarray(sizes / np.where(total > 0, total, np.nan))
+
+
+def explanation_coverage(rows: Counts) -> Interval:
+    """Share of the rows that have all attributions, from (..., 2): such rows, all rows [0 to 1]; with Wilson's interval.
+
+    >>> float(explanation_coverage(np.array([30, 40])).value)
+    0.75
+    """
+    return intervals.wilson(rows[..., 0], rows[..., 1])
+
+
+def attribution_mismatch_share(checks: Counts) -> Interval:
+    """Share of the explained rows whose attributions and base value do not add up to the output [0 to 1].
+
+    ``checks`` (..., 3): rows with attributions, base and output; those with |Σ φ + base − output| > 0.001; those with
+    |1 / (1 + exp(−Σ φ − base)) − output| > 0.001, for attributions of log-odds. The lesser of both counts, with Wilson's
+    interval. Local accuracy: Lundberg & Lee (2017), NeurIPS 30.
+
+    >>> float(attribution_mismatch_share(np.array([50, 50, 2])).value)
+    0.04
+    """
+    return intervals.wilson(np.minimum(checks[..., 1], checks[..., 2]), checks[..., 0])
+
+
+def resampled_importances(
+    sizes: Floats, deviations: Floats, rows: Counts, draws: int, seed: int = 0
+) -> Floats:
+    """Mean |attribution| of each feature on ``rows`` rows drawn anew, (..., draws, features), for noise of what compares them.
+
+    ``sizes`` (..., features) are the mean |φ| of all rows and ``deviations`` their standard deviation; a mean of n rows
+    varies as a normal with deviation / √n, and is never below 0.
+
+    >>> resampled_importances(np.array([2.0, 1.0]), np.array([0.0, 0.0]), np.array([9, 9]), 1)
+    array([[2., 1.]])
+    """
+    rng = np.random.default_rng(seed)
+    error = deviations / np.sqrt(np.maximum(rows, 1))
+    noise = rng.standard_normal((*np.shape(sizes)[:-1], draws, np.shape(sizes)[-1]))
+    return np.asarray(np.maximum(sizes[..., None, :] + noise * error[..., None, :], 0.0))
 
 
 def mean_sizes(attributions: Floats) -> Floats:

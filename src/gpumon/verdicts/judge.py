@@ -10,6 +10,7 @@ from gpumon.metrics.readings import units
 from gpumon.metrics.results import Results
 from gpumon.profiles.profile import Key
 from gpumon.statistics.significance import benjamini_hochberg
+from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent
 from gpumon.verdicts.rollups import rolled_up
@@ -52,7 +53,7 @@ def judge(
     level = thresholds.level(metrics)
     judged = thresholds.name == "calibrated" and not np.isnan(measured.effect).all()
     history = from_history(reference, metrics, level) if judged else {}
-    results["q_value"][:] = _q_values(results)
+    results["q_value"][:] = _q_values(results, metrics)
     warn, alert = _limits(measured, metrics, thresholds, history)
     results["threshold"][:] = alert
     _set_volume(results, metrics, reference)
@@ -63,7 +64,8 @@ def judge(
         status[real & (measured.effect > alert)] = "alert"
     _explain(results, measured, metrics, reference, current)
     _hush(results, metrics)
-    whole = results + _shares(results, metrics) + rolled_up(results, metrics)
+    found = affected(results, metrics)
+    whole = results + found + _shares(results, metrics) + rolled_up(results, metrics)
     whole = whole + weighted(results, metrics, reference)
     return whole + suspicions(results, metrics, measured.unlabelled, reference, level)
 
@@ -75,14 +77,18 @@ def _hush(results: Results, metrics: tuple[Metric, ...]) -> None:
     results["reason"][nothing] = ""
 
 
-def _q_values(results: Results) -> Floats:
-    """Benjamini–Hochberg over the columns of each metric, window and segment."""
+def _q_values(results: Results, metrics: tuple[Metric, ...]) -> Floats:
+    """Benjamini–Hochberg over the columns of each metric, window and segment; of changes over time over the segments."""
     q = np.full(len(results), np.nan)
     tested = np.flatnonzero(~np.isnan(results["p_value"]))
     groups: dict[tuple[Any, ...], list[int]] = {}
     names = [results[name] for name in ("metric", "method", "window", "segment")]
+    over_time = changes(metrics)
     for i in tested.tolist():
-        groups.setdefault(tuple(array[i] for array in names), []).append(i)
+        family = tuple(array[i] for array in names)
+        if family[0] in over_time and family[-1] is not None:
+            family = (family[0], "segments")
+        groups.setdefault(family, []).append(i)
     for members in groups.values():
         q[members] = benjamini_hochberg(results["p_value"][members])
     return q

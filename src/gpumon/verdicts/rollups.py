@@ -27,7 +27,7 @@ def rolled_up(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """The rows of metrics that read others' results: one for each slice of columns, one for each segment of windows."""
     parts = []
     for metric in metrics:
-        if metric.of is None or not metric.read_off_results:
+        if metric.of is None or not metric.read_off_results or "changes_of_segments" in metric.reads:
             continue
         if "verdicts_of_windows" in metric.reads:
             parts += _breaches(results, metric, metric.of)

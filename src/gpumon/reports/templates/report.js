@@ -4,7 +4,8 @@
 (() => {
   const DATA = JSON.parse(document.getElementById("data").textContent);
   const STATUSES = Object.keys(DATA.statuses); // gravest first
-  const METRIC = DATA.metric.replaceAll("_", " ");
+  const spoken = (metric) => metric.replaceAll("_", " ");
+  const METRIC = spoken(DATA.metric);
   const COLUMNS = DATA.columns.map((column, rank) => ({
     ...column,
     rank,
@@ -255,14 +256,14 @@
   }
 
   /* The score of one column in each window, with its threshold where one is known. */
-  function course(host, { labels, values, status, rows, threshold }) {
+  function course(host, { metric, labels, values, status, rows, threshold }) {
     const finite = values.filter(Number.isFinite);
     const bottom = Math.min(0, ...finite);
     const top = Math.max(0, ...finite);
     const limit = threshold !== null && threshold < 20 * top ? threshold : null;
     const every = Math.ceil(labels.length / 5);
     const plot = chart(host, {
-      caption: `${METRIC} by window`,
+      caption: `${metric} by window`,
       xs: [-0.5, labels.length - 0.5],
       ys: [bottom, Math.max(top, limit ?? 0) * 1.05 || 1],
       xTicks: [...labels.keys()].filter((i) => i % every === 0),
@@ -280,7 +281,7 @@
       picture.append(svg("line", { class: "limit", x1: left, x2: right, y1: y(limit), y2: y(limit) }));
       told.textContent = `threshold ${number(limit)}`;
     }
-    picture.setAttribute("aria-label", `${METRIC} in ${labels.length} windows from ${labels[0]} to ${labels.at(-1)}`);
+    picture.setAttribute("aria-label", `${metric} in ${labels.length} windows from ${labels[0]} to ${labels.at(-1)}`);
     probe(plot, labels.map((_, i) => x(i)), (i) =>
       `${labels[i]}: ${number(values[i])}, ${DATA.statuses[status[i]]}, ${count(rows[i])} rows`);
   }
@@ -319,11 +320,13 @@
     const { windows } = DATA;
     const place = windows ? windows.columns.indexOf(column.rank) : -1;
     if (place < 0 || windows.labels.length < 2) return null;
+    const [{ metric, values, status, limits }] = windows.maps;
     return {
       ...windows,
-      values: windows.values[place].map(real),
-      status: [...windows.status[place]].map((code) => STATUSES[code]),
-      threshold: real(windows.limits[place]),
+      metric: spoken(metric),
+      values: values[place].map(real),
+      status: [...status[place]].map((code) => STATUSES[code]),
+      threshold: real(limits[place]),
     };
   }
 
@@ -608,15 +611,27 @@
   const legend = (...parts) => el("div", { class: "legend" }, ...parts);
   const MARKS = { alert: "l0 mark-alert", warning: "l0 mark-warn", "no data": "void", error: "void mark-error" };
 
-  /* Columns by windows or segments, in the order and with the filters of the ranked table. */
+  /* Columns by windows or segments, in the order and with the filters of the ranked table, of a metric to be chosen. */
   function grid(id, what) {
-    const { labels, columns, values, status, rows: sizes, levels } = DATA[id];
+    const { labels, columns, rows: sizes, maps: metrics } = DATA[id];
     const host = byId(id).querySelector(".drawn");
     const body = el("div");
-    const pale = 7 - levels.length; // the strongest paint is l7 however few levels there are
+    const colours = el("div");
     const marks = Object.entries(MARKS).map(([words, paint]) => el("li", {}, el("i", { class: paint }), words));
-    const paints = [...levels, 0].map((_, i) => `l${pale + i}`);
-    host.append(body, legend(scale(METRIC, paints, levels), el("ul", {}, ...marks)));
+    const choice = el("select", {}, ...metrics.map(({ metric }, i) => el("option", { value: i }, spoken(metric))));
+    const chosen = el("p", { class: "choice" }, el("label", {}, "Show ", choice));
+    chosen.hidden = metrics.length < 2;
+    host.append(chosen, body, colours);
+
+    let metric, values, status, levels, pale;
+    function choose() {
+      ({ metric, values, status, levels } = metrics[Number(choice.value || 0)]);
+      metric = spoken(metric);
+      pale = 7 - levels.length; // the strongest paint is l7 however few levels there are
+      const paints = [...levels, 0].map((_, i) => `l${pale + i}`);
+      colours.replaceChildren(legend(scale(metric, paints, levels), el("ul", {}, ...marks)));
+    }
+    choose();
 
     const places = new Map(columns.map((column, place) => [column, place]));
     const unranked = columns.filter((column) => typeof column === "string");
@@ -633,18 +648,22 @@
       return {
         paint: `${value === null ? "void" : `l${level}`} mark-${now}`,
         words: now === "error" && value === null ? "" : number(value),
-        told: [title, labels[j], `${METRIC} ${number(value)}`, DATA.statuses[now], `${count(sizes[j])} rows`],
+        told: [title, labels[j], `${metric} ${number(value)}`, DATA.statuses[now], `${count(sizes[j])} rows`],
       };
     }
     const draw = (rows) => {
       const dense = NAMES_WIDTH + labels.length * 76 > host.clientWidth;
-      heat(body, `${METRIC} of each column by ${what}`, { rows: listed(), labels, cell, dense })(rows);
+      heat(body, `${metric} of each column by ${what}`, { rows: listed(), labels, cell, dense })(rows);
     };
     let waiting = null;
     const refresh = () => {
       waiting?.disconnect();
       waiting = whenNear(byId(id), () => draw(FIRST_ROWS));
     };
+    choice.addEventListener("change", () => {
+      choose();
+      draw(Math.max(FIRST_ROWS, body.querySelectorAll("tbody tr").length));
+    });
     maps.push({ refresh, print: () => draw(PRINTED_ROWS) });
   }
 
