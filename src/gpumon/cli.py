@@ -171,7 +171,9 @@ def cli(context: click.Context) -> int:
 @click.argument("current")
 @ROWS
 @click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
-@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--thresholds", default="calibrated", show_default=True, help="calibrated, conventional or a YAML file"
+)
 @click.option(
     "--budget", type=float, help="False alerts a column-scan for calibrated thresholds  [default: 0.001]"
 )
@@ -252,7 +254,9 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 )
 @click.option("--columns", callback=_names, metavar="A,B", help="Further columns to count, such as inputs")
 @click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
-@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--thresholds", default="calibrated", show_default=True, help="calibrated, conventional or a YAML file"
+)
 @click.option(
     "--budget", type=float, help="False alerts an evaluation for calibrated thresholds  [default: 0.001]"
 )
