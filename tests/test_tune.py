@@ -123,6 +123,12 @@ def test_more_permissive_settings_never_alert_more(counted):
         assert counts == sorted(counts, reverse=True)
 
 
+def test_only_the_methods_that_are_asked_for_are_tried(counted):
+    reference, now = counted
+    tuning = gpumon.tune(now, reference, methods=["sigma", "noise"])
+    assert {setting.method for setting in tuning.settings} == {"sigma", "noise"}
+
+
 def test_a_larger_budget_never_sees_less(counted):
     reference, now = counted
     seen = [
@@ -274,6 +280,7 @@ def test_names_from_data_cannot_write_to_the_terminal_or_break_the_file(tmp_path
         ({"incidents": "2031-01-01"}, "is not in the history"),
         ({"consecutive": 0}, "whole number from 1 on"),
         ({"consecutive": []}, "needs a number"),
+        ({"methods": ["shewhart"]}, "use some of conventional"),
         ({"release": 1.5}, "share of the limit"),
         ({"min_rows": -1}, "min_rows"),
         ({"metrics": ["quantiles"]}, "no metric"),

@@ -163,6 +163,8 @@ TUNED = _options(
                   help="Share of the limit that an effect must come down to before an alert ends"),
     click.option("--within", type=click.IntRange(min=1), default=7, show_default=True,
                   help="Windows in which a change that lasts is to be seen"),
+    click.option("--methods", callback=_names, metavar="A,B",
+                 help="Methods to try: conventional, static, relative, sigma, quantile, tail, noise, cusum, ewma  [default: all]"),
     click.option("--reference-windows", type=click.IntRange(min=1),
                   help="Windows of the history that are the reference if none is given  [default: a third, at least 8]"),
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),

@@ -41,6 +41,7 @@ def tune(
     consecutive: int | Sequence[int] = 1,
     release: float = 1.0,
     within: int = 7,
+    methods: Sequence[str] | None = None,
     reference_windows: int | None = None,
     backend: str = "auto",
     engine: Any = "auto",
@@ -75,6 +76,9 @@ def tune(
         share of the limit that an effect must come down to before an alert ends
     within
         windows in which a change that lasts is to be seen: the sensitivity by which settings are compared
+    methods
+        those to try, of "conventional", "static", "relative", "sigma", "quantile", "tail", "noise", "cusum", "ewma"; all by
+        default. The last two are charts of windows: they need scans that see the windows before, as consecutive does
     reference_windows
         how many windows of the history are the reference if none is given; a third of them, and at least 8, by default
 
@@ -91,12 +95,16 @@ def tune(
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
     from gpumon.reports.tuning import Tuning
-    from gpumon.verdicts.replay import can_be_tuned, incidents_in, replay
+    from gpumon.verdicts.replay import METHODS, can_be_tuned, incidents_in, replay
 
     start = time.perf_counter()
     a_week = _a_week(budget)
     marked = _incidents(incidents)
     runs = [consecutive] if isinstance(consecutive, int) else list(consecutive)
+    tried = list(METHODS) if methods is None else names_of("methods", methods)
+    unknown = [name for name in tried if name not in METHODS]
+    if unknown or not tried:
+        raise OptionError(f"methods {methods!r} are not all known: use some of {', '.join(METHODS)}")
     _refuse(runs, min_rows, release, within, reference_windows)
     if isinstance(history, Report):
         same = history.reference is history.current
@@ -146,6 +154,7 @@ def tune(
         release=release,
         incidents=incidents_in(marked, windows),
         within=within,
+        methods=tried,
     )
     notes += [f"{name} has no value in any window" for name in found.untold]
     facts = {

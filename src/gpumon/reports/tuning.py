@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpumon.errors import OptionError
-from gpumon.verdicts.replay import METHODS, Setting
+from gpumon.verdicts.replay import METHODS, Setting, order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ class Tuning:
                 body = yaml.safe_dump(
                     self.thresholds, allow_unicode=True, sort_keys=False, default_flow_style=None, width=200
                 )
-                return f"# Thresholds that gpumon tune chose for {self.budget:g} alerts a week.\n{head}{body}".encode()
+                return f"# Thresholds that gpumon tune chose for a budget of {self.budget:g} alerts a week.\n{head}{body}".encode()
             case ".json":
                 import json
 
@@ -177,7 +177,8 @@ class Tuning:
         )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         marked = any(not math.isnan(setting.missed) for setting in self.settings)
-        for heading in ("", "metric", "method", "setting", "in a row", "alerts a week", "sees"):
+        rate = "false alerts a week" if marked else "alerts a week"
+        for heading in ("", "metric", "method", "setting", "in a row", rate, "sees"):
             table.add_column(heading, justify="left" if heading in {"", "metric", "method"} else "right")
         for heading in ("missed", "delay") if marked else ():
             table.add_column(heading, justify="right")
@@ -205,13 +206,12 @@ class Tuning:
             console.print(Text(f"  {shown}", style="dim"))
 
     def _shown(self) -> list[Setting]:
-        """The chosen settings, and for each method that which sees most within the budget, or alerts least."""
+        """For each method its chosen setting, or the most sensitive that fits the budget, or of all."""
         groups: dict[tuple[str, str], list[Setting]] = {}
         for setting in self.settings:
             groups.setdefault((setting.metric, setting.method), []).append(setting)
         return [
-            min(group, key=lambda it: (not it.chosen, not it.fits, it.sees if it.fits else it.false_alerts))
-            for group in groups.values()
+            min(group, key=lambda it: (not it.chosen, not it.fits, *order(it))) for group in groups.values()
         ]
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from gpumon.statistics.alarms import alarms, charted, seen_by_cusum, seen_by_ewm
 from gpumon.statistics.resampling import critical_from_history
 from gpumon.verdicts.calibrate import FEWEST_WINDOWS
 from gpumon.verdicts.judge import q_values
-from gpumon.verdicts.rules import Rule
+from gpumon.verdicts.rules import CHARTS, Rule
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
 
 if TYPE_CHECKING:
@@ -33,7 +33,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
-__all__ = ["METHODS", "Incident", "Replay", "Setting", "can_be_tuned", "incidents_in", "replay", "starts_of"]
+__all__ = [
+    "METHODS",
+    "Incident",
+    "Replay",
+    "Setting",
+    "can_be_tuned",
+    "incidents_in",
+    "order",
+    "replay",
+    "starts_of",
+]
 
 METHODS = {
     "conventional": "the limit of practice",
@@ -145,6 +155,7 @@ def replay(
     release: float = 1.0,
     incidents: Sequence[Incident] = (),
     within: int = 7,
+    methods: Sequence[str] = tuple(METHODS),
     maturity: float = 0.8,
 ) -> Replay:
     """Try all settings on ``history`` and choose for each metric the most sensitive that fits its part of the budget.
@@ -179,7 +190,9 @@ def replay(
         metric, share = block.metric, budget / len(told_of)
         tried: list[tuple[Setting, list[Rule]]] = []
         for candidate in _candidates(block, within):
-            charts = candidate.method in {"cusum", "ewma"}
+            if candidate.method not in methods:
+                continue
+            charts = candidate.method in CHARTS
             for runs in consecutive:
                 on = alarms(
                     candidate.values, candidate.limit, release, runs, sure=True if charts else block.sure
@@ -188,7 +201,7 @@ def replay(
                 tried.append((told, candidate.rules))
         best = min(
             (i for i, (told, _) in enumerate(tried) if told.fits),
-            key=lambda i: _order(tried[i][0]),
+            key=lambda i: order(tried[i][0]),
             default=None,
         )
         settings += [told._replace(chosen=i == best) for i, (told, _) in enumerate(tried)]
@@ -202,8 +215,8 @@ def replay(
     return Replay(tuple(settings), rules, weeks, sizes, untold)
 
 
-def _order(setting: Setting) -> tuple[float, ...]:
-    """What comes first is more sensitive."""
+def order(setting: Setting) -> tuple[float, ...]:
+    """What settings are compared by, the most sensitive first: missed incidents and delay, else the change that is seen."""
     if np.isnan(setting.missed):
         return (setting.sees, setting.consecutive, setting.false_alerts)
     delay = np.inf if np.isnan(setting.delay) else setting.delay
