@@ -2,6 +2,7 @@
 
 report = gpumon.scan(current, reference)     # which columns moved, by how much, how sure that is
 report = gpumon.evaluate(predictions, ...)   # how right a model is, over windows and segments, late labels joined
+tuning = gpumon.tune(history, ...)           # which thresholds fit a budget of alerts, by replay
 profile = gpumon.profile(table)              # what a table leaves behind: small, exact, mergeable
 """
 
@@ -11,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpumon.api import evaluate, profile, scan
+    from gpumon.api import evaluate, profile, scan, tune
     from gpumon.errors import (
         BackendError,
         EngineError,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gpumon.metrics import CATALOGUE, Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
+    from gpumon.reports.tuning import Tuning
 
 __version__ = "0.1.0"
 
@@ -32,8 +34,10 @@ _HOME = {
     "evaluate": "gpumon.api",
     "profile": "gpumon.api",
     "scan": "gpumon.api",
+    "tune": "gpumon.api",
     "Profile": "gpumon.profiles.profile",
     "Report": "gpumon.reports.report",
+    "Tuning": "gpumon.reports.tuning",
     "CATALOGUE": "gpumon.metrics",
     "Metric": "gpumon.metrics",
     **dict.fromkeys(
@@ -64,9 +68,11 @@ __all__ = [
     "ProfileError",
     "Report",
     "SchemaError",
+    "Tuning",
     "evaluate",
     "profile",
     "scan",
+    "tune",
 ]
 
 

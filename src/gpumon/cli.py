@@ -158,6 +158,44 @@ FILES = _options(
     click.option("--csv", callback=_output, type=click.Path(dir_okay=False), help="Write the results as CSV"),
 )
 
+TUNED = _options(
+    click.option("--budget", default="2/week", show_default=True, metavar="N/UNIT",
+                  help="Alerts to have at most, of all columns and metrics: 2/week, 1/day, 10/month"),
+    click.option("--incident", "incidents", multiple=True, metavar="TIME[/TIME]",
+                  help="A time since when, or in which, alerts are right (may be repeated)"),
+    click.option("--metrics", callback=_names, metavar="A,B",
+                  help="Metrics by name or id  [default: jensen_shannon, and the main measures of predictions with labels]"),
+    click.option("--min-rows", type=click.IntRange(min=0), default=0, help="Rows that a window needs to be judged"),
+    click.option("--consecutive", type=click.IntRange(min=1), multiple=True, default=(1,), metavar="K",
+                  help="Windows in a row with which an alert begins (may be repeated: each is tried)  [default: 1]"),
+    click.option("--release", type=float, default=1.0, show_default=True,
+                  help="Share of the limit that an effect must come down to before an alert ends"),
+    click.option("--within", type=click.IntRange(min=1), default=7, show_default=True,
+                  help="Windows in which a change that lasts is to be seen"),
+    click.option("--methods", callback=_names, metavar="A,B",
+                 help="Methods to try: conventional, static, relative, sigma, quantile, tail, noise, cusum, ewma  [default: all]"),
+    click.option("--reference-windows", type=click.IntRange(min=1),
+                  help="Windows of the history that are the reference if none is given  [default: a third, at least 8]"),
+    click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
+    click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
+                  help="A column's role, such as target, prediction, score or ignore (may be repeated)"),
+    click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
+    click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
+    click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
+    click.option("--backend", default="auto", show_default=True, help="auto, cpu, cuda or plain"),
+    click.option("--engine", default="auto", show_default=True, help="auto, local, or dask: start a cluster here"),
+    click.option("--scheduler", metavar="ADDRESS", help="Count on the Dask cluster at tcp://…, tls://…, or in this scheduler file"),
+    click.option("--workers", type=click.IntRange(min=1), help="Workers that --engine dask starts"),
+    click.option("--on-bad-file", type=click.Choice(("raise", "skip")), default="raise", show_default=True,
+                  help="A file that cannot be read ends the run, or is left out and reported"),
+    click.option("-o", "--output", "yaml", callback=_output, type=click.Path(dir_okay=False),
+                  help="Write the thresholds, NAME.yaml, for --thresholds of scan and evaluate"),
+    click.option("--json", callback=_output, type=click.Path(dir_okay=False), help="Write all that was found as JSON"),
+    click.option("--csv", callback=_output, type=click.Path(dir_okay=False), help="Write every setting as CSV"),
+    click.option("--quiet", is_flag=True, help="Print nothing but errors"),
+    click.option("--verbose", is_flag=True, help="Show a traceback if something fails"),
+)  # fmt: skip
+
 
 @click.group(
     invoke_without_command=True,
@@ -180,7 +218,9 @@ def cli(context: click.Context) -> int:
 @click.argument("current")
 @ROWS
 @click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
-@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--thresholds", default="calibrated", show_default=True, help="calibrated, conventional or a YAML file"
+)
 @click.option(
     "--budget", type=float, help="False alerts a column-scan for calibrated thresholds  [default: 0.001]"
 )
@@ -261,7 +301,9 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 )
 @click.option("--columns", callback=_names, metavar="A,B", help="Further columns to count, such as inputs")
 @click.option("--metrics", callback=_names, metavar="A,B", help="Metrics by name or id  [default: all]")
-@click.option("--thresholds", default="calibrated", show_default=True, help="calibrated or conventional")
+@click.option(
+    "--thresholds", default="calibrated", show_default=True, help="calibrated, conventional or a YAML file"
+)
 @click.option(
     "--budget", type=float, help="False alerts an evaluation for calibrated thresholds  [default: 0.001]"
 )
@@ -292,6 +334,36 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     with _progress(quiet=quiet) as progress:
         report = gpumon.evaluate(predictions, score=score, progress=progress, **options)
     return _finish(report, files, quiet=quiet, verbose=verbose)
+
+
+@cli.command()
+@click.argument("history")
+@click.argument("reference", required=False)
+@TUNED
+def tune(history: str, reference: str | None, *, quiet: bool, verbose: bool, **options: Any) -> int:  # noqa: ARG001 (main looks for --verbose)
+    """Find thresholds that fit a budget of alerts, by replaying HISTORY, window by window, against REFERENCE.
+
+    Without REFERENCE the first windows of HISTORY are compared with. Each is a table or a profile as gpumon scan takes
+    them. Exit codes: 0 if a setting of every metric fits, 1 if not, 3 no data, bad usage or bad input.
+    """
+    import gpumon
+
+    files = [options.pop(kind) for kind in ("yaml", "json", "csv")]
+    _spare_inputs(files, *(path for path in (history, reference) if path is not None))
+    options["by"] = options["by"] or None
+    options["engine"] = _engine(options["engine"], options.pop("scheduler"))
+    with _progress(quiet=quiet) as progress:
+        tuning = gpumon.tune(history, reference, progress=progress, **options)
+    for path in files:
+        if path is not None:
+            tuning.save(path)
+    if not quiet:
+        with _printing() as console:
+            tuning.show(console)
+            for path in files:
+                if path is not None:
+                    click.echo(f"  wrote {_printable(path)}")
+    return EXIT_CODES[tuning.status]
 
 
 @cli.command()

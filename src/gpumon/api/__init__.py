@@ -3,5 +3,6 @@
 from gpumon.api.counting import profile
 from gpumon.api.evaluation import evaluate
 from gpumon.api.scanning import scan
+from gpumon.api.tuning import tune
 
-__all__ = ["evaluate", "profile", "scan"]
+__all__ = ["evaluate", "profile", "scan", "tune"]

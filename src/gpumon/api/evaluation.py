@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "of_labelled_rows"]
 
 
 def evaluate(
@@ -192,8 +192,8 @@ def evaluate(
     before = before.with_totals()
     now = before if reference is None else now.with_totals()
     level = limits.level(wanted) if reference is not None else None
-    earlier = _of_labelled_rows(before)
-    current = earlier if reference is None else _of_labelled_rows(now)
+    earlier = of_labelled_rows(before)
+    current = earlier if reference is None else of_labelled_rows(now)
     measured = measure(earlier, current, wanted, level=level, maturity=mature)
     if reference is None:
         measured = measured.described(wanted)
@@ -320,7 +320,7 @@ def _without_labels(
     return [name for name in columns if name in there or name not in roles["target"]]
 
 
-def _of_labelled_rows(profile: Profile) -> Profile:
+def of_labelled_rows(profile: Profile) -> Profile:
     """The profile with the labels that are there: one that has not come yet is no missing value, ``labelled_share`` tells it."""
     import numpy as np
 

@@ -92,7 +92,9 @@ def scan(
     resume
         a folder that keeps what was counted if the run cannot finish; the same call again counts what is missing
     thresholds
-        "calibrated" (default), "conventional", or {metric: alert} or {metric: (warn, alert)}
+        "calibrated" (default), "conventional", {metric: alert}, {metric: (warn, alert)}, {metric: rules} or a YAML file of
+        such, as :func:`tune` finds them: a rule is a mapping with alert, and if wanted warn, column, segment, min_rows,
+        consecutive, release, noise, or chart, centre and spread
     budget
         false alerts a column-scan for calibrated thresholds, 0.001 by default
     progress

@@ -14,6 +14,7 @@ from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent
 from gpumon.verdicts.rollups import rolled_up
+from gpumon.verdicts.rules import apply_in_order, limits, matching
 from gpumon.verdicts.suspicion import suspicions
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
 from gpumon.verdicts.weighted import weighted
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from gpumon.metrics import Metric
     from gpumon.metrics.measure import Measured
     from gpumon.profiles.profile import Profile
+    from gpumon.verdicts.rules import Rule
 
     Floats = NDArray[np.float64]
 
-__all__ = ["judge", "worst"]
+__all__ = ["judge", "q_values", "worst"]
 
 SEVERITY = {"ok": 0, "no_data": 1, "warn": 2, "error": 3, "alert": 4}
 
@@ -53,8 +55,8 @@ def judge(
     level = thresholds.level(metrics)
     judged = thresholds.name == "calibrated" and not np.isnan(measured.effect).all()
     history = from_history(reference, metrics, level) if judged else {}
-    results["q_value"][:] = _q_values(results, metrics)
-    warn, alert = _limits(measured, metrics, thresholds, history)
+    results["q_value"][:] = q_values(results, metrics)
+    warn, alert, ruled = _limits(measured, metrics, thresholds, history)
     results["threshold"][:] = alert
     _set_volume(results, metrics, reference)
     real = np.isnan(results["q_value"]) | (results["q_value"] < SIGNIFICANCE)
@@ -62,6 +64,7 @@ def judge(
         status = results["status"]
         status[real & (measured.effect > warn)] = "warn"
         status[real & (measured.effect > alert)] = "alert"
+        apply_in_order(measured, ruled, warn, alert, real)
     _explain(results, measured, metrics, reference, current)
     _hush(results, metrics)
     found = affected(results, metrics)
@@ -77,7 +80,7 @@ def _hush(results: Results, metrics: tuple[Metric, ...]) -> None:
     results["reason"][nothing] = ""
 
 
-def _q_values(results: Results, metrics: tuple[Metric, ...]) -> Floats:
+def q_values(results: Results, metrics: tuple[Metric, ...]) -> Floats:
     """Benjamini–Hochberg over the columns of each metric, window and segment; of changes over time over the segments."""
     q = np.full(len(results), np.nan)
     tested = np.flatnonzero(~np.isnan(results["p_value"]))
@@ -96,8 +99,9 @@ def _q_values(results: Results, metrics: tuple[Metric, ...]) -> Floats:
 
 def _limits(
     measured: Measured, metrics: tuple[Metric, ...], thresholds: Thresholds, history: dict[Any, float]
-) -> tuple[Floats, Floats]:
-    """(warn, alert) of every row, NaN where it is not judged."""
+) -> tuple[Floats, Floats, dict[int, Rule]]:
+    """(warn, alert) of every row, NaN where it is not judged; the rows that a user's own rules are for."""
+    ruled: dict[int, Rule] = {}
     results = measured.results
     warn, alert = np.full(len(results), np.nan), np.full(len(results), np.nan)
     for metric in metrics:
@@ -119,7 +123,15 @@ def _limits(
                 noise[i] = history.get(key(results, int(rows[i])), noise[i])
         warn[rows] = np.maximum(noise, metric.alert if metric.warn is None else metric.warn)
         alert[rows] = np.maximum(noise, metric.alert)
-    return warn, alert
+        own = thresholds.given.get(metric.name, ())
+        rule_of = matching(own)
+        for i in rows.tolist() if own else ():
+            rule = rule_of(results["column"][i], results["segment"][i])
+            if rule is not None:
+                ruled[i] = rule
+                chance = float(np.nan_to_num(measured.noise[i], nan=0.0))
+                warn[i], alert[i] = limits(rule, chance, windowed=results["window"][i] is not None)
+    return warn, alert, ruled
 
 
 def _set_volume(results: Results, metrics: tuple[Metric, ...], reference: Profile) -> None:

@@ -5,15 +5,19 @@
                   thing in their own units: for alert, a normal column moved by 0.2 of its standard deviation, which
                   Cohen (1988) calls a small effect; for warn, half of that.
 ``conventional``  fixed numbers that practice uses, such as PSI 0.1 and 0.25 (Siddiqi 2006), whatever the sample size.
+
+A user's own are :mod:`gpumon.verdicts.rules`, from a mapping or a YAML file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpumon.errors import OptionError
+from gpumon.verdicts.rules import Rule, read, rules_of
 
 if TYPE_CHECKING:
     from gpumon.metrics import Metric
@@ -31,15 +35,15 @@ NAMED = ("calibrated", "conventional")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where warn and alert begin. ``given`` holds a user's own (warn, alert) by metric name."""
+    """Where warn and alert begin. ``given`` holds a user's own rules by metric name."""
 
     name: str = "calibrated"
     budget: float = BUDGET
-    given: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    given: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, wanted: Any, budget: Any, metrics: tuple[Metric, ...]) -> Thresholds:
-        """From what a user passes: a name, {metric: alert} or {metric: (warn, alert)}, or None for the default."""
+        """From what a user passes: a name, {metric: alert, (warn, alert) or rules}, a YAML file of such, or None for the default."""
         budget = BUDGET if budget is None else budget
         if not (isinstance(budget, int | float) and 0 < budget < 1):
             raise OptionError(
@@ -47,10 +51,12 @@ class Thresholds:
             )
         if wanted is None:
             return cls(budget=budget)
+        if isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.endswith((".yaml", ".yml"))):
+            wanted = read(wanted)
         if isinstance(wanted, str):
             if wanted not in NAMED:
                 raise OptionError(
-                    f"thresholds {wanted!r} are unknown: use one of {', '.join(NAMED)}, or a mapping"
+                    f"thresholds {wanted!r} are unknown: use one of {', '.join(NAMED)}, a mapping, or a YAML file"
                 )
             return cls(wanted, budget)
         if not isinstance(wanted, Mapping):
@@ -62,15 +68,7 @@ class Thresholds:
                 raise OptionError(
                     f"a threshold is given for {name!r}, which is not measured: gpumon metrics lists the names"
                 )
-            try:
-                warn, alert = value if isinstance(value, tuple | list) else (value, value)
-                given[name] = (float(warn), float(alert))
-                if not given[name][0] <= given[name][1]:  # NaN neither
-                    raise ValueError  # noqa: TRY301
-            except (TypeError, ValueError) as error:
-                raise OptionError(
-                    f"the threshold of {name!r} is {value!r}: give a number or a pair (warn, alert), warn not above alert"
-                ) from error
+            given[name] = rules_of(name, value)
         return cls("calibrated", budget, given)
 
     def level(self, metrics: tuple[Metric, ...]) -> float:
@@ -80,7 +78,5 @@ class Thresholds:
         return self.budget / max(1, of_model, len(judged) - of_model)
 
     def fixed(self, metric: Metric) -> tuple[float, float] | None:
-        """The fixed (warn, alert) of a metric, if it has such here."""
-        if metric.name in self.given:
-            return self.given[metric.name]
+        """The conventional (warn, alert) of a metric, if it has such and they are wanted."""
         return metric.conventional if self.name == "conventional" else None
