@@ -232,6 +232,42 @@ def test_what_scores_tell_without_labels():
     assert near.lower <= exact <= near.upper
     (repeated,) = report.results.where(metric="repeated_share", column="p")
     assert repeated.lower <= np.mean(stuck["p"] == 0.4321) <= repeated.upper
+    (found,) = report.results.where(metric="stuck_share", column="p")
+    assert found.status == "alert"
+    assert found.value == pytest.approx(np.mean(stuck["p"] == 0.4321), abs=0.002)
+    assert found.reason.startswith("stuck: 31 % of rows have a value between 0.432")
+    (ratio,) = report.results.where(metric="distinct_ratio", column="p")
+    assert ratio.value == pytest.approx(np.unique(stuck["p"]).size / 8000, rel=0.05)
+
+
+def test_a_constant_model_is_an_alert_in_its_window_and_an_unchanged_one_never():
+    rng = np.random.default_rng(9)
+    table = {
+        "p": np.round(rng.beta(2, 5, 20_000), 2),
+        "t": np.datetime64("2025-03-01") + np.arange(20_000) % 200,
+    }
+    now = {"p": rng.choice(table["p"], 20_000), "t": table["t"]}
+    now["p"][now["t"] == np.datetime64("2025-03-05")] = 0.2
+    report = gpumon.scan(
+        now, table, roles={"score": "p"}, timestamp="t", every="1d",
+        metrics=["stuck_share", "modes", "mode_shift"],
+    )  # fmt: skip
+    found = {row.window: row for row in report.results.where(metric="stuck_share") if row.window}
+    assert len(found) == 200
+    assert {day for day, row in found.items() if row.status != "ok"} == {"2025-03-05"}
+    assert found["2025-03-05"].reason.startswith("constant: all rows are 0.2")
+    (shift,) = (row for row in report.results.where(metric="mode_shift") if row.window == "2025-03-05")
+    assert shift.value == shift.value
+    assert shift.status == "ok"
+
+
+def test_scores_that_crowd_together_and_differ_repeat_nothing():
+    rng = np.random.default_rng(10)
+    table, now = {"p": rng.random(5000)}, {"p": 0.5 + 1e-5 * rng.random(4000)}
+    report = gpumon.scan(now, table, roles={"score": "p"}, metrics=["stuck_share", "kolmogorov_smirnov"])
+    (row,) = report.results.where(metric="stuck_share")
+    assert (row.status, row.lower) == ("ok", 0)
+    assert report.status == "alert"
 
 
 def test_a_change_of_the_concept_is_told_from_one_of_the_rows():

@@ -7,13 +7,27 @@ metric, under this id: see ``Metric.known_as`` in the data distribution's table.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import Metric
+from gpumon.metrics.significance import STUCK, UNTESTED
 from gpumon.statistics import calibration_change, classification, decision, intervals, modes, summaries
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gpumon.statistics import Floats
 
 __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
+SCORES = ("score", "prediction")
+
+
+def _distinct_ratio(registers: NDArray[np.uint8], present: Floats) -> Floats:
+    return modes.distinct_ratio(summaries.distinct_count(registers).value, present)
+
 
 PREDICTION_DRIFT = (
     Metric(
@@ -99,9 +113,53 @@ PREDICTION_DRIFT = (
         reads=("cells", "edges", "extremes"),
         compares=False,
         on=("numeric",),
-        roles=("score", "prediction"),
+        roles=SCORES,
         method="of the most repeated value",
+    ),
+    Metric(
+        "PD-14",
+        "stuck_share",
+        modes.stuck_share,
+        reads=("cells", "edges", "extremes", "registers"),
+        on=("numeric",),
+        roles=SCORES,
+        method="the cell that gained the most; a binomial for each cell, all cells together",
         warn=0.05,
         alert=0.1,
+        null=STUCK,
+    ),
+    Metric(
+        "PD-14",
+        "distinct_ratio",
+        _distinct_ratio,
+        reads=("registers", "present"),
+        compares=False,
+        on=("numeric",),
+        roles=SCORES,
+        method="HyperLogLog, 4,096 registers",
+        about="Distinct values over rows that are not missing [0 to 1]: 1 if no value repeats, next to 0 for a model that "
+        "is constant. Falls with the number of rows where values are rounded.",
+    ),
+    Metric(
+        "PD-14",
+        "modes",
+        modes.number_of_modes,
+        reads=("cells", "edges", "extremes"),
+        unit="modes",
+        compares=False,
+        on=("numeric",),
+        roles=SCORES,
+        method="peaks of the density, ripples left out",
+    ),
+    Metric(
+        "PD-14",
+        "mode_shift",
+        modes.mode_shift_normed,
+        reads=("cells", "edges", "extremes", "scale"),
+        unit="std",
+        on=("numeric",),
+        roles=SCORES,
+        method="earth mover's distance of the modes, of the reference's std",
+        null=UNTESTED,
     ),
 )
