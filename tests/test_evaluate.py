@@ -553,3 +553,29 @@ def test_labels_that_have_not_come_are_no_missing_values_of_the_target():
     assert labelled.value == 0.25
     assert report.columns["y"] == "ok"
     assert report.current.state("y").counts[-2:].sum() == 3_000 or report.current.state("y").missing == 3_000
+
+
+def test_the_threshold_that_restores_what_the_reference_had():
+    rng = np.random.default_rng(11)
+
+    def rows(shift):
+        p = rng.beta(2, 3, 20_000)
+        return {"y": rng.random(20_000) < p, "p": np.clip(p + shift, 0, 1)}
+
+    reference, current = rows(0.0), rows(0.1)
+    report = gpumon.evaluate(current, reference, target="y", score="p", threshold=0.6)
+    volume, precise = (value(report, f"threshold_for_{what}") for what in ("volume", "precision"))
+    rate = np.mean(reference["p"] >= 0.6)
+    assert volume.lower <= np.quantile(current["p"], 1 - rate) <= volume.upper
+    assert volume.reference == pytest.approx(0.6, abs=1e-3)
+    wanted = sk.precision_score(reference["y"], reference["p"] >= 0.6)
+    reached, _, thresholds = sk.precision_recall_curve(current["y"], current["p"])
+    exact = thresholds[np.flatnonzero(reached[:-1] >= wanted)[0]]
+    assert precise.lower <= exact <= precise.upper + 1e-3
+    assert precise.reference <= 0.6
+    unlabelled = current | {"y": np.full(20_000, np.nan)}
+    report = gpumon.evaluate(
+        unlabelled, reference | {"y": reference["y"].astype(float)}, target="y", score="p", threshold=0.6
+    )
+    assert value(report, "threshold_for_volume").value == volume.value
+    assert value(report, "threshold_for_precision").status == "no_data"

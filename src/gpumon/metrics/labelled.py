@@ -21,6 +21,9 @@ of scores
 ``confidence``         moments (slices, 3) of max(p, 1 − p), labelled or not
 ``all_bins``           rows by bin between the edges (slices, m), labelled or not, on ``bin_edges`` (m + 1,)
 ``threshold``          from which score on a row is predicted positive; shared
+``threshold_rows``     all rows by cell between ``threshold_edges`` (m + 2,), which reach to −∞ (slices, m + 1), weighted;
+                       ``threshold_negatives`` and ``threshold_positives`` the labelled ones
+``reference_rate``     the *reference*'s share of rows at or above the threshold; ``reference_precision`` likewise
 ``threshold_cell``     the first cell that is predicted positive; shared
 ``tables``             rows by stratum of the score (20 of about equal mass), side and label (slices, 20, 2, 2)
 ``both_bins``          of both sides: labelled rows, positives, Σ score by 15 bins of about equal mass (slices, 3, 15)
@@ -58,7 +61,7 @@ from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
-from gpumon.statistics import calibration, estimation, ranking, regression
+from gpumon.statistics import calibration, decision, estimation, ranking, regression
 from gpumon.statistics.calibration_change import ErrorChange
 from gpumon.statistics.ecdf import Bounds, Certified
 from gpumon.statistics.estimation import Estimate
@@ -83,7 +86,16 @@ SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
 SHARED = frozenset(
-    {"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges", "nominal"}
+    {
+        "single",
+        "threshold",
+        "threshold_cell",
+        "threshold_edges",
+        "bin_edges",
+        "residual_edges",
+        "absolute_edges",
+        "nominal",
+    }
 )
 PROBABILITY = frozenset(
     {
@@ -101,7 +113,7 @@ PROBABILITY = frozenset(
     }
 )
 WITHOUT_LABELS = (
-    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
+    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins", "threshold_rows"})
     | interval_readings.WITHOUT_LABELS
     | expected_readings.WITHOUT_LABELS
 )
@@ -672,6 +684,19 @@ def _bin_edges(side: _Side) -> Any:
     return np.append(edges, np.nextafter(edges[-1], np.inf))
 
 
+def _by_threshold(side: _Side, first: int, last: int) -> Any:
+    """Rows of some labels by cell between the edges that a threshold may stand on; ±inf go to the outermost cells."""
+    rows = _by_label(side)[:, first:last].sum(axis=1)
+    inner = rows[:, 1:-1].copy()
+    inner[:, 0] += rows[:, 0]
+    inner[:, -1] += rows[:, -1]
+    return inner
+
+
+def _in_force(side: _Side, negatives: Any, positives: Any) -> decision.AtThreshold:
+    return decision.at_threshold(negatives, positives, side["threshold_edges"], side["threshold"])
+
+
 def _strata(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any]:
     """Rows by stratum, side and label; the strata are of about equal mass in the reference."""
     groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), STRATA)
@@ -753,6 +778,16 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "all_bins": lambda side: side.stack("counts").sum(axis=1)[:, 2:-3],
         "bin_edges": _bin_edges,
         "threshold": lambda side: float(side.states[0].threshold[0]),
+        "threshold_edges": lambda side: np.concatenate(([-np.inf], _bin_edges(side))),
+        "threshold_rows": lambda side: _by_threshold(side, 0, 3),
+        "threshold_negatives": lambda side: _by_threshold(side, 0, 1),
+        "threshold_positives": lambda side: _by_threshold(side, 1, 2),
+        "reference_rate": lambda side: (
+            _in_force(side, side["threshold_rows"], np.zeros_like(side["threshold_rows"])).rate
+        ),
+        "reference_precision": lambda side: (
+            _in_force(side, side["threshold_negatives"], side["threshold_positives"]).precision
+        ),
         "calibrated": lambda side: estimation.calibrate(_by_label(side)[:, 0], _by_label(side)[:, 1]),
         "threshold_cell": lambda side: int(
             np.searchsorted(side.states[0].edges, side.states[0].threshold[0]) + 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpumon.metrics.metric import Metric
+from gpumon.metrics.metric import BOUNDED, Metric
 from gpumon.metrics.significance import STUCK, UNTESTED
 from gpumon.statistics import calibration_change, classification, decision, intervals, modes, summaries
 
@@ -105,6 +105,31 @@ PREDICTION_DRIFT = (
         method=f"within {NEAR} of the threshold",
         about="Share of the rows whose score is so near the decision threshold that a small shift turns them over "
         "[0 to 1]; no labels are needed.",
+    ),
+    *(
+        Metric(
+            "PD-11",
+            f"threshold_for_{name}",
+            formula,
+            reads=reads,
+            unit="score",
+            compares=False,
+            method=f"restores the reference's {what} at the threshold in force; {BOUNDED}",
+        )
+        for name, what, formula, reads in (
+            (
+                "volume",
+                "share of positive predictions",
+                decision.rate_restoring,
+                ("threshold_rows", "threshold_edges", "reference_rate"),
+            ),
+            (
+                "precision",
+                "precision",
+                decision.precision_restoring,
+                ("threshold_negatives", "threshold_positives", "threshold_edges", "reference_precision"),
+            ),
+        )
     ),
     Metric(
         "PD-14",
