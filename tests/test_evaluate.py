@@ -579,3 +579,27 @@ def test_the_threshold_that_restores_what_the_reference_had():
     )
     assert value(report, "threshold_for_volume").value == volume.value
     assert value(report, "threshold_for_precision").status == "no_data"
+
+
+def test_how_sure_a_score_is_without_labels():
+    rng = np.random.default_rng(12)
+    table = {"y": rng.random(6000) < 0.5, "p": np.round(rng.beta(2, 2, 6000), 4)}
+    sure = np.maximum(table["p"], 1 - table["p"])
+    report = gpumon.evaluate(table, table, target="y", score="p", metrics=["PD-03"])
+    entropy = -np.mean(sure * np.log2(sure) + (1 - sure) * np.log2(1 - sure + (sure == 1)))
+    expected = {
+        "mean_margin": (2 * sure - 1).mean(),
+        "mean_entropy": entropy,
+        "low_confidence_share": np.mean(sure < 0.6),
+    }
+    for name, exact in expected.items():
+        row = value(report, name)
+        assert row.value == pytest.approx(exact, abs=2e-3)
+        assert row.lower - 1e-9 <= exact <= row.upper + 1e-9
+    for level in (0.05, 0.5, 0.95):
+        row = value(report, "confidence_quantile", method=f"level {level}")
+        assert row.lower <= np.quantile(sure, level, method="inverted_cdf") <= row.upper
+        assert row.upper - row.lower < 1e-3
+    odds = {"y": table["y"], "p": 5 * table["p"] - 2}
+    margins = gpumon.evaluate(odds, odds, target="y", score="p", metrics=["PD-03"])
+    assert {row.status for row in margins.results} == {"no_data"}

@@ -19,6 +19,9 @@ of scores
 ``gap``                moments of score − label (slices, 3)
 ``calibrated``         the isotonic calibration of the *reference*'s cells, for estimates without labels
 ``confidence``         moments (slices, 3) of max(p, 1 − p), labelled or not
+``margin``             the same of |2p − 1|
+``probable_rows``      all rows by cell between ``bin_edges`` (slices, m), weighted; ``probable_sums`` Σ score. NaN
+                       where scores are no probabilities
 ``all_bins``           rows by bin between the edges (slices, m), labelled or not, on ``bin_edges`` (m + 1,)
 ``threshold``          from which score on a row is predicted positive; shared
 ``threshold_rows``     all rows by cell between ``threshold_edges`` (m + 2,), which reach to −∞ (slices, m + 1), weighted;
@@ -113,7 +116,19 @@ PROBABILITY = frozenset(
     }
 )
 WITHOUT_LABELS = (
-    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins", "threshold_rows"})
+    frozenset(
+        {
+            "coverage",
+            "predicted_classes",
+            "scored",
+            "confidence",
+            "all_bins",
+            "threshold_rows",
+            "margin",
+            "probable_rows",
+            "probable_sums",
+        }
+    )
     | interval_readings.WITHOUT_LABELS
     | expected_readings.WITHOUT_LABELS
 )
@@ -178,7 +193,7 @@ class LabelReadings:
                 isinstance(state, Scores) and state.threshold.size
             ):
                 continue  # predictions come from elsewhere
-            if "confidence" in metric.reads and aspect != "scores":
+            if not {"confidence", "margin", "probable_rows"}.isdisjoint(metric.reads) and aspect != "scores":
                 continue  # of one class among many it says nothing
             if "coverage" in metric.reads and parts:
                 continue  # another aspect has told it
@@ -679,6 +694,18 @@ def _confidence(side: _Side) -> Any:
     return regression.moments(n, total.sum(axis=-1), squares)
 
 
+def _margin(side: _Side) -> Any:
+    n, mean, squares = np.moveaxis(side["confidence"], -1, 0)
+    return np.stack((n, 2 * mean - 1, 4 * squares), axis=-1)
+
+
+def _probabilities(side: _Side, *, sums: bool) -> Any:
+    """Rows of all labels by cell, or Σ score there; NaN where scores are no probabilities."""
+    rows = side.stack("probability" if sums else "mass" if side.states[0].weight else "counts")
+    outside = np.where(side.stack("outside").sum(axis=-1) > 0, np.nan, 0.0)
+    return rows[..., 2:-3].sum(axis=1) + outside[:, None]
+
+
 def _bin_edges(side: _Side) -> Any:
     edges = side.states[0].edges
     return np.append(edges, np.nextafter(edges[-1], np.inf))
@@ -775,6 +802,9 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "promised": _promised,
         "gap": _gap,
         "confidence": _confidence,
+        "margin": _margin,
+        "probable_rows": partial(_probabilities, sums=False),
+        "probable_sums": partial(_probabilities, sums=True),
         "all_bins": lambda side: side.stack("counts").sum(axis=1)[:, 2:-3],
         "bin_edges": _bin_edges,
         "threshold": lambda side: float(side.states[0].threshold[0]),

@@ -48,6 +48,7 @@ LABELLED = frozenset(
     {
         "confidence", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
+        "margin", "probable_rows", "probable_sums",
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import BOUNDED, Metric
 from gpumon.metrics.significance import STUCK, UNTESTED
-from gpumon.statistics import calibration_change, classification, decision, intervals, modes, summaries
+from gpumon.statistics import (
+    calibration_change,
+    classification,
+    confidence,
+    decision,
+    intervals,
+    modes,
+    summaries,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
+UNSURE = 0.6
 SCORES = ("score", "prediction")
 
 
@@ -85,6 +94,47 @@ PREDICTION_DRIFT = (
         about="Mean of the probability of the likelier of two classes, max(p, 1 − p) [½ to 1]; no labels are needed.",
         warn=0.01,
         alert=0.02,
+    ),
+    Metric(
+        "PD-03",
+        "mean_margin",
+        intervals.mean,
+        reads=("margin",),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method="Student's interval of a mean",
+        about="Mean of the probability of the likelier of two classes less that of the other, |2p − 1| [0 to 1]; no labels are "
+        "needed.",
+    ),
+    Metric(
+        "PD-03",
+        "mean_entropy",
+        confidence.mean_entropy,
+        reads=("probable_rows", "probable_sums", "bin_edges"),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method=f"over ln 2; {BOUNDED}",
+    ),
+    *(
+        Metric(
+            "PD-03",
+            "confidence_quantile",
+            partial(confidence.confidence_quantile, level=level),
+            reads=("probable_rows", "bin_edges"),
+            compares=False,
+            known_as=(("score", "MD-11"),),
+            method=f"level {level}, {BOUNDED}",
+        )
+        for level in (0.05, 0.5, 0.95)
+    ),
+    Metric(
+        "PD-03",
+        "low_confidence_share",
+        partial(confidence.low_confidence_share, below=UNSURE),
+        reads=("probable_rows", "bin_edges"),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method=f"max(p, 1 − p) below {UNSURE}; {BOUNDED}",
     ),
     Metric(
         "PD-04",
