@@ -232,6 +232,42 @@ def test_what_scores_tell_without_labels():
     assert near.lower <= exact <= near.upper
     (repeated,) = report.results.where(metric="repeated_share", column="p")
     assert repeated.lower <= np.mean(stuck["p"] == 0.4321) <= repeated.upper
+    (found,) = report.results.where(metric="stuck_share", column="p")
+    assert found.status == "alert"
+    assert found.value == pytest.approx(np.mean(stuck["p"] == 0.4321), abs=0.002)
+    assert found.reason.startswith("stuck: 31 % of rows have a value between 0.432")
+    (ratio,) = report.results.where(metric="distinct_ratio", column="p")
+    assert ratio.value == pytest.approx(np.unique(stuck["p"]).size / 8000, rel=0.05)
+
+
+def test_a_constant_model_is_an_alert_in_its_window_and_an_unchanged_one_never():
+    rng = np.random.default_rng(9)
+    table = {
+        "p": np.round(rng.beta(2, 5, 20_000), 2),
+        "t": np.datetime64("2025-03-01") + np.arange(20_000) % 200,
+    }
+    now = {"p": rng.choice(table["p"], 20_000), "t": table["t"]}
+    now["p"][now["t"] == np.datetime64("2025-03-05")] = 0.2
+    report = gpumon.scan(
+        now, table, roles={"score": "p"}, timestamp="t", every="1d",
+        metrics=["stuck_share", "modes", "mode_shift"],
+    )  # fmt: skip
+    found = {row.window: row for row in report.results.where(metric="stuck_share") if row.window}
+    assert len(found) == 200
+    assert {day for day, row in found.items() if row.status != "ok"} == {"2025-03-05"}
+    assert found["2025-03-05"].reason.startswith("constant: all rows are 0.2")
+    (shift,) = (row for row in report.results.where(metric="mode_shift") if row.window == "2025-03-05")
+    assert shift.value == shift.value
+    assert shift.status == "ok"
+
+
+def test_scores_that_crowd_together_and_differ_repeat_nothing():
+    rng = np.random.default_rng(10)
+    table, now = {"p": rng.random(5000)}, {"p": 0.5 + 1e-5 * rng.random(4000)}
+    report = gpumon.scan(now, table, roles={"score": "p"}, metrics=["stuck_share", "kolmogorov_smirnov"])
+    (row,) = report.results.where(metric="stuck_share")
+    assert (row.status, row.lower) == ("ok", 0)
+    assert report.status == "alert"
 
 
 def test_a_change_of_the_concept_is_told_from_one_of_the_rows():
@@ -517,3 +553,53 @@ def test_labels_that_have_not_come_are_no_missing_values_of_the_target():
     assert labelled.value == 0.25
     assert report.columns["y"] == "ok"
     assert report.current.state("y").counts[-2:].sum() == 3_000 or report.current.state("y").missing == 3_000
+
+
+def test_the_threshold_that_restores_what_the_reference_had():
+    rng = np.random.default_rng(11)
+
+    def rows(shift):
+        p = rng.beta(2, 3, 20_000)
+        return {"y": rng.random(20_000) < p, "p": np.clip(p + shift, 0, 1)}
+
+    reference, current = rows(0.0), rows(0.1)
+    report = gpumon.evaluate(current, reference, target="y", score="p", threshold=0.6)
+    volume, precise = (value(report, f"threshold_for_{what}") for what in ("volume", "precision"))
+    rate = np.mean(reference["p"] >= 0.6)
+    assert volume.lower <= np.quantile(current["p"], 1 - rate) <= volume.upper
+    assert volume.reference == pytest.approx(0.6, abs=1e-3)
+    wanted = sk.precision_score(reference["y"], reference["p"] >= 0.6)
+    reached, _, thresholds = sk.precision_recall_curve(current["y"], current["p"])
+    exact = thresholds[np.flatnonzero(reached[:-1] >= wanted)[0]]
+    assert precise.lower <= exact <= precise.upper + 1e-3
+    assert precise.reference <= 0.6
+    unlabelled = current | {"y": np.full(20_000, np.nan)}
+    report = gpumon.evaluate(
+        unlabelled, reference | {"y": reference["y"].astype(float)}, target="y", score="p", threshold=0.6
+    )
+    assert value(report, "threshold_for_volume").value == volume.value
+    assert value(report, "threshold_for_precision").status == "no_data"
+
+
+def test_how_sure_a_score_is_without_labels():
+    rng = np.random.default_rng(12)
+    table = {"y": rng.random(6000) < 0.5, "p": np.round(rng.beta(2, 2, 6000), 4)}
+    sure = np.maximum(table["p"], 1 - table["p"])
+    report = gpumon.evaluate(table, table, target="y", score="p", metrics=["PD-03"])
+    entropy = -np.mean(sure * np.log2(sure) + (1 - sure) * np.log2(1 - sure + (sure == 1)))
+    expected = {
+        "mean_margin": (2 * sure - 1).mean(),
+        "mean_entropy": entropy,
+        "low_confidence_share": np.mean(sure < 0.6),
+    }
+    for name, exact in expected.items():
+        row = value(report, name)
+        assert row.value == pytest.approx(exact, abs=2e-3)
+        assert row.lower - 1e-9 <= exact <= row.upper + 1e-9
+    for level in (0.05, 0.5, 0.95):
+        row = value(report, "confidence_quantile", method=f"level {level}")
+        assert row.lower <= np.quantile(sure, level, method="inverted_cdf") <= row.upper
+        assert row.upper - row.lower < 1e-3
+    odds = {"y": table["y"], "p": 5 * table["p"] - 2}
+    margins = gpumon.evaluate(odds, odds, target="y", score="p", metrics=["PD-03"])
+    assert {row.status for row in margins.results} == {"no_data"}

@@ -11,6 +11,8 @@ from sklearn.metrics import precision_recall_curve, precision_score, recall_scor
 from gpumon.statistics.decision import (
     at_threshold,
     positive_rate,
+    precision_restoring,
+    rate_restoring,
     share_near,
     threshold_for_precision,
     threshold_for_rate,
@@ -180,3 +182,31 @@ def test_segments_are_computed_together():
             assert all_of[index] == one
     rates = threshold_for_rate(negative + positive, EDGES, 0.2)
     assert rates.rate.shape == (2,)
+
+
+@given(st.integers(0, 200), st.floats(0.3, 0.95))
+def test_the_threshold_that_restores_precision_brackets_that_of_scikit_learn(seed, precision):
+    scores, labels = scored(seed)
+    found = precision_restoring(cells(scores[~labels]), cells(scores[labels]), EDGES, precision)
+    reached, _, thresholds = precision_recall_curve(labels, scores)
+    exact = thresholds[np.flatnonzero(reached[:-1] >= precision)]
+    if np.isnan(found.value):
+        return
+    assert found.lower <= exact[0]
+    # scikit-learn's is a score: of the scores from the edge on the lowest
+    assert exact[0] <= scores[scores >= found.upper].min()
+
+
+@given(st.integers(0, 200), st.floats(0.01, 0.99))
+def test_the_threshold_that_restores_the_volume_is_the_scores_quantile(seed, rate):
+    scores, _ = scored(seed)
+    found = rate_restoring(cells(scores), EDGES, rate)
+    exact = np.sort(scores)[::-1][int(np.ceil(rate * scores.size)) - 1]
+    assert found.lower <= found.value <= found.upper
+    assert found.lower <= exact <= found.upper or np.mean(scores >= found.value) == pytest.approx(rate)
+
+
+def test_without_rows_no_threshold_restores_anything():
+    none = np.zeros(CELLS, np.int64)
+    assert np.isnan(rate_restoring(none, EDGES, 0.3)).all()
+    assert np.isnan(precision_restoring(none, none, EDGES, 0.3)).all()

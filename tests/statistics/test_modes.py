@@ -15,10 +15,14 @@ from gpumon.statistics.modes import (
     Modes,
     distinct_ratio,
     mode_shift,
+    mode_shift_normed,
     modes,
+    number_of_modes,
     peaks,
     repeated_share,
     stuck,
+    stuck_critical,
+    stuck_p,
 )
 
 EDGES = np.linspace(0, 1, 257)
@@ -219,6 +223,42 @@ def test_no_rows_are_not_stuck():
     for sides in ((some, none), (none, some)):
         found = stuck(*sides, edges, extremes)
         assert np.all(np.isnan([*found.excess, found.share, found.lower, found.upper]))
+
+
+def test_values_beyond_the_edges_are_a_shift_and_no_repeats(profiled):
+    rng = np.random.default_rng(7)
+    edges = np.linspace(0, 1, 65)
+    (before, _), (now, extremes) = profiled(rng.random(4_000), edges), profiled(3 + rng.random(900), edges)
+    assert stuck(before, now, edges, extremes).excess.value <= 0
+    one, at = profiled(np.full(900, 3.5), edges)
+    assert stuck(before, one, edges, at).lower == 3.5
+
+
+@given(st.integers(0, 50), st.integers(0, 40))
+def test_chance_fills_a_cell_as_the_binomial_says(k, j):
+    before, now = (np.array([0, 0, x, 60 - x, 0, 0, 0, 0]) for x in (k, j))
+    edges, extremes = np.array([0.0, 1.0, 2.0]), np.array([0.1, 1.9])
+    first = j >= k
+    mine, was = (j, k) if first else (60 - j, 60 - k)
+    expected = min(1.0, 6 * stats.binom.sf(mine - 1, mine + was, 0.5))
+    assert stuck_p(before, now, edges, extremes) == pytest.approx(expected, rel=1e-9)
+    limit = stuck_critical(1e-3, before, now, edges, extremes)
+    exceeds = (mine - was) / 60 > limit + 1e-12
+    assert not exceeds or expected <= 1e-3
+
+
+def test_the_modes_of_sides_of_other_sizes_are_compared_as_if_of_one(profiled):
+    rng = np.random.default_rng(8)
+    values = rng.normal(size=1_000)
+    edges = cells_of(values)
+    (small, ends), (large, _) = profiled(values, edges), profiled(np.tile(values, 30), edges)
+    assert mode_shift_normed(large, small, edges, ends, ends, np.array(1.0)) == pytest.approx(0, abs=1e-9)
+    moved, beyond = profiled(values * 0.5 + 1.0, edges)
+    assert mode_shift_normed(large, moved, edges, ends, beyond, np.array(2.0)) == pytest.approx(0.5, abs=0.15)
+    nothing = np.zeros_like(small)
+    assert np.isnan(mode_shift_normed(large, nothing, edges, ends, np.full(2, np.nan), np.array(1.0)))
+    assert np.isnan(number_of_modes(nothing, edges, np.full(2, np.nan)))
+    assert number_of_modes(small, edges, ends) == modes(small, edges, ends).number == 1
 
 
 def test_distinct_ratio():

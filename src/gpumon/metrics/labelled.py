@@ -19,8 +19,14 @@ of scores
 ``gap``                moments of score − label (slices, 3)
 ``calibrated``         the isotonic calibration of the *reference*'s cells, for estimates without labels
 ``confidence``         moments (slices, 3) of max(p, 1 − p), labelled or not
+``margin``             the same of |2p − 1|
+``probable_rows``      all rows by cell between ``bin_edges`` (slices, m), weighted; ``probable_sums`` Σ score. NaN
+                       where scores are no probabilities
 ``all_bins``           rows by bin between the edges (slices, m), labelled or not, on ``bin_edges`` (m + 1,)
 ``threshold``          from which score on a row is predicted positive; shared
+``threshold_rows``     all rows by cell between ``threshold_edges`` (m + 2,), which reach to −∞ (slices, m + 1), weighted;
+                       ``threshold_negatives`` and ``threshold_positives`` the labelled ones
+``reference_rate``     the *reference*'s share of rows at or above the threshold; ``reference_precision`` likewise
 ``threshold_cell``     the first cell that is predicted positive; shared
 ``tables``             rows by stratum of the score (20 of about equal mass), side and label (slices, 20, 2, 2)
 ``both_bins``          of both sides: labelled rows, positives, Σ score by 15 bins of about equal mass (slices, 3, 15)
@@ -61,7 +67,7 @@ from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
-from gpumon.statistics import calibration, estimation, ranking, regression
+from gpumon.statistics import calibration, decision, estimation, ranking, regression
 from gpumon.statistics.calibration_change import ErrorChange
 from gpumon.statistics.ecdf import Bounds, Certified
 from gpumon.statistics.estimation import Estimate
@@ -86,7 +92,16 @@ SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
 SHARED = frozenset(
-    {"single", "threshold", "threshold_cell", "bin_edges", "residual_edges", "absolute_edges", "nominal"}
+    {
+        "single",
+        "threshold",
+        "threshold_cell",
+        "threshold_edges",
+        "bin_edges",
+        "residual_edges",
+        "absolute_edges",
+        "nominal",
+    }
 )
 PROBABILITY = frozenset(
     {
@@ -104,7 +119,19 @@ PROBABILITY = frozenset(
     }
 )
 WITHOUT_LABELS = (
-    frozenset({"coverage", "predicted_classes", "scored", "confidence", "all_bins"})
+    frozenset(
+        {
+            "coverage",
+            "predicted_classes",
+            "scored",
+            "confidence",
+            "all_bins",
+            "threshold_rows",
+            "margin",
+            "probable_rows",
+            "probable_sums",
+        }
+    )
     | interval_readings.WITHOUT_LABELS
     | expected_readings.WITHOUT_LABELS
 )
@@ -169,7 +196,7 @@ class LabelReadings:
                 isinstance(state, Scores) and state.threshold.size
             ):
                 continue  # predictions come from elsewhere
-            if "confidence" in metric.reads and aspect != "scores":
+            if not {"confidence", "margin", "probable_rows"}.isdisjoint(metric.reads) and aspect != "scores":
                 continue  # of one class among many it says nothing
             if "coverage" in metric.reads and parts:
                 continue  # another aspect has told it
@@ -675,9 +702,34 @@ def _confidence(side: _Side) -> Any:
     return regression.moments(n, total.sum(axis=-1), squares)
 
 
+def _margin(side: _Side) -> Any:
+    n, mean, squares = np.moveaxis(side["confidence"], -1, 0)
+    return np.stack((n, 2 * mean - 1, 4 * squares), axis=-1)
+
+
+def _probabilities(side: _Side, *, sums: bool) -> Any:
+    """Rows of all labels by cell, or Σ score there; NaN where scores are no probabilities."""
+    rows = side.stack("probability" if sums else "mass" if side.states[0].weight else "counts")
+    outside = np.where(side.stack("outside").sum(axis=-1) > 0, np.nan, 0.0)
+    return rows[..., 2:-3].sum(axis=1) + outside[:, None]
+
+
 def _bin_edges(side: _Side) -> Any:
     edges = side.states[0].edges
     return np.append(edges, np.nextafter(edges[-1], np.inf))
+
+
+def _by_threshold(side: _Side, first: int, last: int) -> Any:
+    """Rows of some labels by cell between the edges that a threshold may stand on; ±inf go to the outermost cells."""
+    rows = _by_label(side)[:, first:last].sum(axis=1)
+    inner = rows[:, 1:-1].copy()
+    inner[:, 0] += rows[:, 0]
+    inner[:, -1] += rows[:, -1]
+    return inner
+
+
+def _in_force(side: _Side, negatives: Any, positives: Any) -> decision.AtThreshold:
+    return decision.at_threshold(negatives, positives, side["threshold_edges"], side["threshold"])
 
 
 def _strata(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any]:
@@ -758,9 +810,22 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "promised": _promised,
         "gap": _gap,
         "confidence": _confidence,
+        "margin": _margin,
+        "probable_rows": partial(_probabilities, sums=False),
+        "probable_sums": partial(_probabilities, sums=True),
         "all_bins": lambda side: side.stack("counts").sum(axis=1)[:, 2:-3],
         "bin_edges": _bin_edges,
         "threshold": lambda side: float(side.states[0].threshold[0]),
+        "threshold_edges": lambda side: np.concatenate(([-np.inf], _bin_edges(side))),
+        "threshold_rows": lambda side: _by_threshold(side, 0, 3),
+        "threshold_negatives": lambda side: _by_threshold(side, 0, 1),
+        "threshold_positives": lambda side: _by_threshold(side, 1, 2),
+        "reference_rate": lambda side: (
+            _in_force(side, side["threshold_rows"], np.zeros_like(side["threshold_rows"])).rate
+        ),
+        "reference_precision": lambda side: (
+            _in_force(side, side["threshold_negatives"], side["threshold_positives"]).precision
+        ),
         "calibrated": lambda side: estimation.calibrate(_by_label(side)[:, 0], _by_label(side)[:, 1]),
         "threshold_cell": lambda side: int(
             np.searchsorted(side.states[0].edges, side.states[0].threshold[0]) + 2

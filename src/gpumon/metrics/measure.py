@@ -184,15 +184,23 @@ def _block(
 ) -> list[dict[str, Any]]:
     """The rows of one metric, a part for each unit."""
     shape = (len(block), len(slices))
+    mine = [i for i, unit in enumerate(block) if not metric.roles or unit.column.role in metric.roles]
+    if not mine:
+        return []
+
+    def computed(side: int | None = None) -> Any:
+        # only of the columns that it is for: a metric of scores may cost what no one would pay for every column
+        arguments = readings.arguments(metric.reads, side)
+        return metric.formula(*(arguments if len(mine) == len(block) else (x[mine] for x in arguments)))
+
+    before: Any = np.nan
     if metric.compares:
-        found = metric.formula(*readings.arguments(metric.reads))
-        before: Any = np.nan
+        found = computed()
     else:
-        found = metric.formula(*readings.arguments(metric.reads, 1))
-        before = metric.formula(*readings.arguments(metric.reads, 0))
+        found, before = computed(1), computed(0)
         before = before.value if isinstance(before, Bounds) else before
     bounds = found if isinstance(found, Bounds) else Bounds(found, found, found)
-    value, lower, upper, before = (np.array(np.broadcast_to(x, shape), np.float64) for x in (*bounds, before))
+    value, lower, upper, before = (_placed(x, mine, shape) for x in (*bounds, before))
     method = metric.method
     if exact and metric.exact is not None:
         for place in np.ndindex(*shape):
@@ -239,6 +247,13 @@ def _block(
             }
         )
     return parts
+
+
+def _placed(x: Any, mine: list[int], shape: tuple[int, int]) -> Floats:
+    """Values of some columns, where they belong among all; NaN for the others."""
+    whole = np.full(shape, np.nan)
+    whole[mine] = np.broadcast_to(x, (len(mine), shape[1]))
+    return whole
 
 
 def _failed(

@@ -48,6 +48,9 @@ LABELLED = frozenset(
     {
         "confidence", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
+        "margin", "probable_rows", "probable_sums",
+        "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
+        "reference_rate", "reference_precision",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
         "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
         "slope_variance", "intercept", "intercept_variance",
@@ -71,7 +74,11 @@ BROKEN_DOWN = frozenset(
 )  # fmt: skip
 """Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
 
-OF_REFERENCE = frozenset({"calibrated", "known_confusion", "half_width", "importances"})
+OF_REFERENCE = frozenset(
+    {
+        "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
+    }
+)  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""
 
 

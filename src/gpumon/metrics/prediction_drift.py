@@ -7,13 +7,36 @@ metric, under this id: see ``Metric.known_as`` in the data distribution's table.
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from gpumon.metrics.metric import Metric
-from gpumon.statistics import calibration_change, classification, decision, intervals, modes, summaries
+from gpumon.metrics.metric import BOUNDED, Metric
+from gpumon.metrics.significance import STUCK, UNTESTED
+from gpumon.statistics import (
+    calibration_change,
+    classification,
+    confidence,
+    decision,
+    intervals,
+    modes,
+    summaries,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gpumon.statistics import Floats
 
 __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
+UNSURE = 0.6
+SCORES = ("score", "prediction")
+
+
+def _distinct_ratio(registers: NDArray[np.uint8], present: Floats) -> Floats:
+    return modes.distinct_ratio(summaries.distinct_count(registers).value, present)
+
 
 PREDICTION_DRIFT = (
     Metric(
@@ -73,6 +96,47 @@ PREDICTION_DRIFT = (
         alert=0.02,
     ),
     Metric(
+        "PD-03",
+        "mean_margin",
+        intervals.mean,
+        reads=("margin",),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method="Student's interval of a mean",
+        about="Mean of the probability of the likelier of two classes less that of the other, |2p − 1| [0 to 1]; no labels are "
+        "needed.",
+    ),
+    Metric(
+        "PD-03",
+        "mean_entropy",
+        confidence.mean_entropy,
+        reads=("probable_rows", "probable_sums", "bin_edges"),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method=f"over ln 2; {BOUNDED}",
+    ),
+    *(
+        Metric(
+            "PD-03",
+            "confidence_quantile",
+            partial(confidence.confidence_quantile, level=level),
+            reads=("probable_rows", "bin_edges"),
+            compares=False,
+            known_as=(("score", "MD-11"),),
+            method=f"level {level}, {BOUNDED}",
+        )
+        for level in (0.05, 0.5, 0.95)
+    ),
+    Metric(
+        "PD-03",
+        "low_confidence_share",
+        partial(confidence.low_confidence_share, below=UNSURE),
+        reads=("probable_rows", "bin_edges"),
+        compares=False,
+        known_as=(("score", "MD-11"),),
+        method=f"max(p, 1 − p) below {UNSURE}; {BOUNDED}",
+    ),
+    Metric(
         "PD-04",
         "calibration_error_change",
         calibration_change.calibration_error_change,
@@ -92,6 +156,31 @@ PREDICTION_DRIFT = (
         about="Share of the rows whose score is so near the decision threshold that a small shift turns them over "
         "[0 to 1]; no labels are needed.",
     ),
+    *(
+        Metric(
+            "PD-11",
+            f"threshold_for_{name}",
+            formula,
+            reads=reads,
+            unit="score",
+            compares=False,
+            method=f"restores the reference's {what} at the threshold in force; {BOUNDED}",
+        )
+        for name, what, formula, reads in (
+            (
+                "volume",
+                "share of positive predictions",
+                decision.rate_restoring,
+                ("threshold_rows", "threshold_edges", "reference_rate"),
+            ),
+            (
+                "precision",
+                "precision",
+                decision.precision_restoring,
+                ("threshold_negatives", "threshold_positives", "threshold_edges", "reference_precision"),
+            ),
+        )
+    ),
     Metric(
         "PD-14",
         "repeated_share",
@@ -99,9 +188,53 @@ PREDICTION_DRIFT = (
         reads=("cells", "edges", "extremes"),
         compares=False,
         on=("numeric",),
-        roles=("score", "prediction"),
+        roles=SCORES,
         method="of the most repeated value",
+    ),
+    Metric(
+        "PD-14",
+        "stuck_share",
+        modes.stuck_share,
+        reads=("cells", "edges", "extremes", "registers"),
+        on=("numeric",),
+        roles=SCORES,
+        method="the cell that gained the most; a binomial for each cell, all cells together",
         warn=0.05,
         alert=0.1,
+        null=STUCK,
+    ),
+    Metric(
+        "PD-14",
+        "distinct_ratio",
+        _distinct_ratio,
+        reads=("registers", "present"),
+        compares=False,
+        on=("numeric",),
+        roles=SCORES,
+        method="HyperLogLog, 4,096 registers",
+        about="Distinct values over rows that are not missing [0 to 1]: 1 if no value repeats, next to 0 for a model that "
+        "is constant. Falls with the number of rows where values are rounded.",
+    ),
+    Metric(
+        "PD-14",
+        "modes",
+        modes.number_of_modes,
+        reads=("cells", "edges", "extremes"),
+        unit="modes",
+        compares=False,
+        on=("numeric",),
+        roles=SCORES,
+        method="peaks of the density, ripples left out",
+    ),
+    Metric(
+        "PD-14",
+        "mode_shift",
+        modes.mode_shift_normed,
+        reads=("cells", "edges", "extremes", "scale"),
+        unit="std",
+        on=("numeric",),
+        roles=SCORES,
+        method="earth mover's distance of the modes, of the reference's std",
+        null=UNTESTED,
     ),
 )

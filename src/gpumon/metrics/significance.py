@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from gpumon.profiles.numeric import chan
-from gpumon.statistics import distances, significance, summaries
+from gpumon.statistics import distances, modes, significance, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["CHI_SQUARE", "CRAMER", "GOOD_TURING", "KOLMOGOROV", "PROPORTION", "WELCH", "Null"]
+__all__ = [
+    "CHI_SQUARE",
+    "CRAMER",
+    "GOOD_TURING",
+    "KOLMOGOROV",
+    "PROPORTION",
+    "STUCK",
+    "UNTESTED",
+    "WELCH",
+    "Null",
+]
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,10 @@ def _unseen_mass(level: float, readings: Readings) -> Floats:
         return np.asarray(special.pdtrik(1 - level / 2, mass * m) / m)
 
 
+def _current_cells(readings: Readings) -> tuple[Any, ...]:
+    return (*readings["cells"], readings["edges"], readings["extremes"][1])
+
+
 KOLMOGOROV = Null(
     lambda value, readings: significance.kolmogorov_p(value, *_sizes(readings)),
     lambda level, readings: significance.kolmogorov_critical(level, *_sizes(readings)),
@@ -117,4 +131,13 @@ GOOD_TURING = Null(
 PROPORTION = Null(
     lambda _, readings: significance.two_proportion_p(*(x for side in _missing(readings) for x in side)),
     lambda level, readings: _z(level) * _proportion_error(readings),
+)
+UNTESTED = Null(
+    lambda value, _: np.full(np.shape(value), np.nan),
+    lambda _, readings: np.full(np.shape(_sizes(readings)[1]), np.nan),
+)
+"""Of a distance that is shown, and that no test is known for."""
+STUCK = Null(
+    lambda _, readings: modes.stuck_p(*_current_cells(readings)),
+    lambda level, readings: modes.stuck_critical(level, *_current_cells(readings)),
 )

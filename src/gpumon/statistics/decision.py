@@ -25,6 +25,8 @@ __all__ = [
     "InForce",
     "at_threshold",
     "positive_rate",
+    "precision_restoring",
+    "rate_restoring",
     "share_near",
     "threshold_for_precision",
     "threshold_for_rate",
@@ -136,6 +138,58 @@ def threshold_for_precision(
     with np.errstate(invalid="ignore", divide="ignore"):
         enough = hits / selected >= np.asarray(precision, np.float64)[..., None]
     return _at(np.argmax(enough, axis=-1), np.any(enough, axis=-1), edges, selected, hits)
+
+
+def rate_restoring(counts: Counts, edges: Floats, rate: float | Floats) -> Bounds:
+    """The threshold that brings the share of positive predictions back to ``rate`` [unit of the score].
+
+    ``rate`` is what the reference has at the threshold in force, so this keeps the volume of alerts; no labels are
+    needed. ``value`` is ``threshold_for_rate``'s edge, and the threshold that a sort would give lies from ``lower``
+    to ``upper``: the last edge with at least that share and the first with at most it. NaN where there are no rows.
+
+    >>> [float(x) for x in rate_restoring(np.array([50, 25, 15, 10]), np.linspace(0, 1, 5), 0.2)]
+    [0.5, 0.5, 0.75]
+    """
+    counts, edges = _like_edges(counts, edges)
+    value = threshold_for_rate(counts, edges, rate).threshold
+    selected = _at_or_above(counts)
+    with np.errstate(invalid="ignore"):
+        share, rate = selected / selected[..., :1], np.asarray(rate, np.float64)[..., None]
+        enough, few = share >= rate, share <= rate
+    last = edges.shape[-1] - 1 - np.argmax(np.flip(enough, axis=-1), axis=-1)
+    ends = [
+        np.take_along_axis(edges, at[..., None], axis=-1)[..., 0] for at in (last, np.argmax(few, axis=-1))
+    ]
+    # edges between empty cells give the same share, and all of them give it
+    return Bounds(
+        value,
+        np.where(np.isnan(value), np.nan, np.minimum(value, np.minimum(*ends))),
+        np.where(np.isnan(value), np.nan, np.maximum(value, np.maximum(*ends))),
+    )
+
+
+def precision_restoring(
+    negatives: Counts, positives: Counts, edges: Floats, precision: float | Floats
+) -> Bounds:
+    """The lowest threshold with which precision is at least ``precision`` again [unit of the score].
+
+    ``precision`` is what the reference has at the threshold in force. ``value`` and ``upper`` are
+    ``threshold_for_precision``'s edge; ``lower`` is the lowest edge of a cell in which a threshold may do, were all its
+    negatives below all its positives. The first such threshold of ``sklearn.metrics.precision_recall_curve`` lies
+    between them. NaN where no edge reaches it.
+
+    >>> cells = np.array([40, 20, 5, 0]), np.array([2, 5, 15, 20])
+    >>> [float(x) for x in precision_restoring(*cells, np.linspace(0, 1, 5), 0.8)]
+    [0.5, 0.25, 0.5]
+    """
+    negatives, positives, edges = _like_cells(negatives, positives, edges)
+    value = threshold_for_precision(negatives, positives, edges, precision).threshold
+    hits = _at_or_above(positives)[..., :-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        best = hits / (hits + _at_or_above(negatives)[..., 1:])
+        able = best >= np.asarray(precision, np.float64)[..., None]
+    lower = np.take_along_axis(edges, np.argmax(able, axis=-1)[..., None], axis=-1)[..., 0]
+    return Bounds(value, np.where(np.isnan(value), np.nan, np.minimum(lower, value)), value)
 
 
 def at_threshold(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["bandwidth", "density"]
 
 
+FAR = 80.0  # e to the minus this is next to nothing, and still a normal number of 32 bits
+
+
 def density(
     counts: Counts, edges: Floats, extremes: Floats, points: Floats, narrowing: float = 1.0
 ) -> Floats:
@@ -35,12 +38,20 @@ def density(
     middle = left + width / 2
     h = narrowing * bandwidth(counts, edges, extremes)[..., None]
     finite = counts[..., 1:-3]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = finite / np.sum(finite, axis=-1, keepdims=True)
         spread = np.sqrt(h * h + width**2 / 12)
-    z = (np.asarray(points)[..., :, None] - middle[..., None, :]) / spread[..., None, :]
+        # distances in bandwidths are small numbers, and exponentials of halves of the precision cost a quarter of the time
+        origin = middle[..., :1]
+        at, stands, reach = (
+            (x / h).astype(np.float32) for x in (np.asarray(points) - origin, middle - origin, spread)
+        )
+    z = (at[..., :, None] - stands[..., None, :]) * (np.sqrt(np.float32(0.5)) / reach[..., None, :])
+    np.multiply(z, z, out=z)
+    np.minimum(z, np.float32(FAR), out=z)
+    np.negative(z, out=z)
     weight = share / (spread * np.sqrt(2 * np.pi))
-    return np.asarray(np.vecdot(np.exp(-0.5 * z * z), weight[..., None, :]))
+    return np.asarray(np.vecdot(np.exp(z, out=z), weight[..., None, :].astype(np.float32)), np.float64)
 
 
 def bandwidth(counts: Counts, edges: Floats, extremes: Floats) -> Floats:

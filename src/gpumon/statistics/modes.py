@@ -11,10 +11,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from gpumon.statistics import intervals
 from gpumon.statistics.density import bandwidth, density
 from gpumon.statistics.ecdf import Bounds, boundaries, quantile, spans
+from gpumon.statistics.summaries import distinct_count
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,10 +30,15 @@ __all__ = [
     "Stuck",
     "distinct_ratio",
     "mode_shift",
+    "mode_shift_normed",
     "modes",
+    "number_of_modes",
     "peaks",
     "repeated_share",
     "stuck",
+    "stuck_critical",
+    "stuck_p",
+    "stuck_share",
 ]
 
 MOST = 8
@@ -170,6 +177,44 @@ def mode_shift(reference: Modes, current: Modes) -> ModeShift:
     )
 
 
+def number_of_modes(counts: Counts, edges: Floats, extremes: Floats) -> Floats:
+    """Number of modes of the finite values, as ``modes`` finds them; NaN where there are none.
+
+    >>> number_of_modes(np.array([0, 0, 9, 1, 9, 0, 0, 0, 0]), np.arange(4.0), np.array([0.1, 2.9]))
+    array(2.)
+    """
+    found = modes(counts, edges, extremes).number
+    return np.where(found > 0, found, np.nan)
+
+
+def mode_shift_normed(
+    reference: Counts,
+    current: Counts,
+    edges: Floats,
+    before: Floats,
+    now: Floats,
+    scale: Floats,
+) -> Floats:
+    """How far the modes have moved, in the reference's standard deviations [0 or more]: ``mode_shift``'s distance.
+
+    ``before`` and ``now`` (..., 2) are the extremes of the sides, ``scale`` (...) the reference's standard deviation.
+    Both sides are smoothed, and their ripples told from modes, as if they had the rows of the smaller one: what a
+    large table shows and a small one cannot is no change. NaN where a side has no values, or the reference one alone.
+
+    >>> edges, ends = np.arange(5.0), np.array([0.1, 3.9])
+    >>> low, high = np.array([0, 0, 90, 9, 1, 0, 0, 0, 0, 0]), np.array([0, 0, 0, 1, 9, 90, 0, 0, 0, 0])
+    >>> mode_shift_normed(low, high, edges, ends, ends, np.array(0.5)).round(1)
+    np.float64(5.8)
+    """
+    n, m = (np.sum(side[..., 1:-3], axis=-1, keepdims=True) for side in (reference, current))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sides = [
+            modes(counts * np.where(rows > 0, np.minimum(n, m) / rows, 0.0), edges, extremes)
+            for counts, rows, extremes in ((reference, n, before), (current, m, now))
+        ]
+        return mode_shift(*sides).distance / np.where(scale > 0, scale, np.nan)
+
+
 def repeated_share(counts: Counts, edges: Floats, extremes: Floats) -> Bounds:
     """Share of the most repeated value among those that are not missing, as an interval [0 to 1].
 
@@ -209,7 +254,8 @@ def stuck(reference: Counts, current: Counts, edges: Floats, extremes: Floats, l
     """The cell whose share has grown the most over the reference's: a model that answers one value fills one cell.
 
     ``extremes`` (..., 2) are those of the current rows; a cell that they reduce to one value is known to repeat it, as is
-    an atom. A cell is any of those of ``counts`` but the two of missing values. NaN where a side has no rows.
+    an atom. A cell is any of those of ``counts`` but the two of missing values; values beyond the edges are a shift,
+    so the two open cells count only where they hold one value. NaN where a side has no rows.
 
     >>> edges = np.array([0.0, 1.0, 2.0])
     >>> before, now = np.array([0, 0, 50, 50, 0, 0, 0, 0]), np.array([0, 0, 0, 90, 0, 0, 0, 0])
@@ -220,6 +266,11 @@ def stuck(reference: Counts, current: Counts, edges: Floats, extremes: Floats, l
     before, now = np.broadcast_arrays(reference[..., :-2], current[..., :-2])
     n, m = (np.sum(side, axis=-1, keepdims=True) for side in (before, now))
     gain = now / np.maximum(m, 1) - before / np.maximum(n, 1)
+    left, right = spans(edges, extremes)
+    wide = np.broadcast_to(left < right, (*gain.shape[:-1], left.shape[-1]))
+    gain = gain.copy()
+    for finite, place in ((0, 1), (-1, -2)):
+        gain[..., place] = np.where(wide[..., finite], -np.inf, gain[..., place])
     cell = np.argmax(gain, axis=-1)[..., None]
     k, j = (np.take_along_axis(side, cell, axis=-1)[..., 0] for side in (before, now))
     n, m = n[..., 0], m[..., 0]
@@ -230,10 +281,89 @@ def stuck(reference: Counts, current: Counts, edges: Floats, extremes: Floats, l
         every = np.concatenate([-infinity, finite, infinity], axis=-1)
         return np.where((n > 0) & (m > 0), np.take_along_axis(every, cell, axis=-1)[..., 0], np.nan)
 
-    left, right = spans(edges, extremes)
     excess = intervals.difference_of_proportions(k, n, j, m, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         return Stuck(excess, np.where(n > 0, j / m, np.nan), end(left), end(right))
+
+
+def stuck_share(
+    reference: Counts,
+    current: Counts,
+    edges: Floats,
+    _before: Floats,
+    now: Floats,
+    _known: NDArray[np.uint8],
+    registers: NDArray[np.uint8],
+) -> Bounds:
+    """Share of the rows that have come to repeat one value: the largest gain of a cell over the reference [0 to 1].
+
+    Of a cell of many values no more rows can repeat one than the number of distinct values leaves: of m rows with d
+    distinct values at most m − d + 1, so scores that crowd together and still differ do not count (d as
+    HyperLogLog says, less three standard errors). ``lower`` is 0 where the cell may hold several values.
+    A model that is constant, or falls back on one answer, shows here; the reference's own repeats do not.
+
+    ``_before`` and ``now`` are the extremes of the sides, ``_known`` and ``registers`` their HyperLogLog registers; the
+    reference's of both are not needed. NaN where a side has no rows.
+
+    >>> edges, ends, few = np.array([0.0, 1.0, 2.0]), np.array([1.25, 1.25]), np.array([1] + [0] * 4095, np.uint8)
+    >>> before, now = np.array([0, 0, 50, 50, 0, 0, 0, 0]), np.array([0, 0, 0, 90, 0, 0, 0, 0])
+    >>> [float(x) for x in stuck_share(before, now, edges, ends, ends, few, few)]
+    [0.5, 0.5, 0.5]
+    """
+    found = stuck(reference, current, edges, now)
+    rows = np.sum(current[..., :-2], axis=-1)
+    distinct = distinct_count(registers).lower
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = (rows - np.maximum(distinct, 1) + 1) / rows
+    gain = np.maximum(found.excess.value, 0.0)
+    value = np.where(np.isnan(gain), np.nan, np.minimum(gain, np.clip(most, 0.0, 1.0)))
+    one = found.lower == found.upper
+    return Bounds(value, np.where(one | np.isnan(value), value, 0.0), value)
+
+
+def _gained(reference: Counts, current: Counts, edges: Floats, now: Floats) -> tuple[Floats, ...]:
+    """Rows of the cell that gained the most, k of n before and j of m now."""
+    found = stuck(reference, current, edges, now)
+    n, m = (np.sum(side[..., :-2], axis=-1) for side in (reference, current))
+    with np.errstate(invalid="ignore"):
+        j = np.rint(found.share * m)
+        k = np.rint((found.share - found.excess.value) * n)
+    return k, n, j, m
+
+
+def stuck_p(reference: Counts, current: Counts, edges: Floats, now: Floats) -> Floats:
+    """Probability that chance alone fills one of the cells as much as the one that ``stuck`` finds [0 to 1].
+
+    If nothing has changed, of k + j rows of a cell the current side has a binomial number with the probability
+    m / (n + m) (exact for rare cells, on the safe side for others); times the number of cells (Bonferroni).
+
+    >>> edges, ends = np.array([0.0, 1.0, 2.0]), np.array([0.5, 1.5])
+    >>> before, now = np.array([0, 0, 50, 50, 0, 0, 0, 0]), np.array([0, 0, 1, 9, 0, 0, 0, 0])
+    >>> stuck_p(before, now, edges, ends).round(2)
+    np.float64(0.51)
+    """
+    k, n, j, m = _gained(reference, current, edges, now)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tail = np.where(j > 0, special.betainc(np.maximum(j, 1), k + 1, m / (n + m)), 1.0)
+    p = np.minimum(tail * (current.shape[-1] - 2), 1.0)
+    return np.where((n > 0) & (m > 0), p, np.nan)
+
+
+def stuck_critical(level: float, reference: Counts, current: Counts, edges: Floats, now: Floats) -> Floats:
+    """The gain of that cell which chance alone exceeds with the probability ``level`` in any cell [0 to 1].
+
+    Inverts ``stuck_p``: given k rows before, the number now is negative binomial.
+
+    >>> edges, ends = np.array([0.0, 1.0, 2.0]), np.array([0.5, 1.5])
+    >>> before, now = np.array([0, 0, 50, 50, 0, 0, 0, 0]), np.array([0, 0, 10, 90, 0, 0, 0, 0])
+    >>> stuck_critical(0.05, before, now, edges, ends).round(2)
+    np.float64(0.29)
+    """
+    k, n, _, m = _gained(reference, current, edges, now)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = special.nbdtrik(1 - level / (current.shape[-1] - 2), k + 1, n / (n + m))
+        gain = (np.ceil(most) + 1) / m - k / n
+    return np.where((n > 0) & (m > 0), np.minimum(gain, 1.0), np.nan)
 
 
 def _modes_of_one(counts: Counts, edges: Floats, extremes: Floats) -> tuple[Floats, Floats, Floats]:

@@ -9,10 +9,11 @@ import numpy as np
 from gpumon.metrics.readings import units
 from gpumon.metrics.results import Results
 from gpumon.profiles.profile import Key
+from gpumon.statistics.modes import stuck_share
 from gpumon.statistics.significance import benjamini_hochberg
 from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key
-from gpumon.verdicts.reasons import in_words, percent
+from gpumon.verdicts.reasons import in_words, percent, stuck_in_words
 from gpumon.verdicts.rollups import rolled_up
 from gpumon.verdicts.rules import apply_in_order, limits, matching
 from gpumon.verdicts.suspicion import suspicions
@@ -169,6 +170,7 @@ def _explain(
     current: Profile,
 ) -> None:
     """Reasons of the rows that are not ok: for the whole table what happened to the column, else the numbers."""
+    repeats = {metric.name for metric in metrics if metric.formula is stuck_share}
     directed = {metric.name: metric for metric in metrics if metric.better}
     found = {unit.label: unit for unit in units(reference)}
     words: dict[tuple[str, str | None], str] = {}
@@ -191,6 +193,16 @@ def _explain(
                 f"{metric.name} is {rose} from {results['reference'][i]:.4g} to {results['value'][i]:.4g}, by {by} "
                 f"(alert above {limit})"
             )
+            continue
+        if results["metric"][i] in repeats and column in found:
+            states = (
+                side.state(found[column].column.name, found[column].aspect, **at)
+                for side, at in (
+                    (reference, {"window": None, "segment": segment if segment in segments else None}),
+                    (current, {"window": window, "segment": segment}),
+                )
+            )
+            results["reason"][i] = f"{stuck_in_words(*states)} ({numbers})"  # type: ignore[arg-type]
             continue
         if window is None and column in found:
             if (column, segment) not in words:

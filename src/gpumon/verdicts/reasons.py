@@ -8,11 +8,12 @@ import numpy as np
 
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric
+from gpumon.statistics.modes import stuck
 
 if TYPE_CHECKING:
     from gpumon.profiles.state import State
 
-__all__ = ["in_words", "percent"]
+__all__ = ["in_words", "percent", "stuck_in_words"]
 
 NOTABLE = 0.02  # a change of a share that is worth a word
 
@@ -39,6 +40,17 @@ def in_words(reference: State, current: State) -> str:
     elif isinstance(reference, Categorical) and isinstance(current, Categorical):
         facts = _categorical(reference, current)
     return "; ".join(facts[:3])
+
+
+def stuck_in_words(reference: Numeric, current: Numeric) -> str:
+    """Which value, or which narrow range, the model has come to repeat."""
+    found = stuck(reference.counts, current.counts, current.edges, current.extremes)
+    low, high, share = float(found.lower), float(found.upper), float(found.share)
+    what = f"the value {low:.6g}" if low == high else f"a value between {low:.6g} and {high:.6g}"
+    if share == 1 and low == high:
+        return f"constant: all rows are {low:.6g}"
+    was = percent(max(share - float(found.excess.value), 0.0))
+    return f"stuck: {percent(share)} of rows have {what}, where {was} had"
 
 
 def _numeric(reference: Numeric, current: Numeric) -> list[str]:
