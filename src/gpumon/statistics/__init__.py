@@ -11,7 +11,7 @@ of predictions    ``classification``, ``ranking``, ``calibration``, ``regression
                   ``fairness``
 of change         ``concept``, ``changepoints``, ``batches``, ``over_time``, ``calibration_change``, ``contribution`` (of
                   parts of the rows to it)
-without labels    ``estimation``, ``loss_model``
+without labels    ``estimation``, ``loss_model``, ``confidence``
 
 Only NumPy and ``scipy.special`` are used.
 """
