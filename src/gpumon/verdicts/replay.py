@@ -174,7 +174,7 @@ def replay(
     chunks = dated(reference.windows)
     chunked = len(chunks) >= FEWEST_WINDOWS
     before = measure(reference, reference, metrics, level=None, maturity=maturity) if chunked else None
-    sure = q_values(now.results)
+    sure = q_values(now.results, metrics)
     found = np.isnan(sure) | (sure < SIGNIFICANCE)
     inside = np.zeros(len(windows), np.bool_)
     for incident in incidents:
