@@ -149,7 +149,7 @@ def modes(counts: Counts, edges: Floats, extremes: Floats) -> Modes:
     for index in np.ndindex(leading):
         if not np.sum(inner[index]):
             continue
-        h, start, end = width[index], low[index], high[index]
+        h, start, end = (float(x[index]) for x in (width, low, high))
         if h > 0 and end > start:
             key = b"".join(x[index].tobytes() for x in (counts, edges, known))
             if key not in same:
