@@ -31,7 +31,7 @@ def affected_segments(results: Results, metric: Metric) -> list[int]:
     ``results`` have q-values over the segments. A change for the better is none.
     """
     mine = (results["metric"] == metric.name) & (results["segment"] != None)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         effect = results["value"] / np.where(metric.relative, results["reference"], 1.0)
         sure = mine & (results["q_value"] < SIGNIFICANCE) & (effect > (metric.warn or 0.0))
     return sorted(np.flatnonzero(sure).tolist(), key=lambda i: -float(results["value"][i]))
