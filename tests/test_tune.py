@@ -192,6 +192,44 @@ def test_predictions_with_labels_are_tuned_from_an_evaluation():
         assert alerts(again, metric) == chosen[metric].alerts, metric
 
 
+@pytest.mark.parametrize(
+    ("season", "tails", "rows"), [(0.0, None, 200), (0.15, None, 200), (0.0, 2.0, 200), (0.0, None, 30)]
+)
+def test_days_that_come_later_keep_near_the_budget_and_a_change_is_found(season, tails, rows):
+    """Tuned on 60 days with a marked week, told by 150 calm days and 20 after a change, in four worlds."""
+
+    def days(first: int, shift, seed: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng((seed, rows))
+        day = np.arange(len(shift)).repeat(rows)
+        noise = rng.normal(size=(2, day.size)) if tails is None else rng.standard_t(tails, (2, day.size))
+        noise = noise + season * np.sin((first + day) * 2 * np.pi / 7)
+        noise[0] += np.asarray(shift)[day]
+        return {"x0": noise[0], "x1": noise[1], "t": np.datetime64("2026-01-01") + first + day}
+
+    false, delays = [], []
+    for seed in range(4):
+        reference = gpumon.profile(days(0, np.zeros(30), seed), **DAILY)
+
+        def counted(first, shift, seed, like=reference):
+            return gpumon.profile(days(first, shift, seed), like=like, **DAILY)
+
+        past = np.zeros(60)
+        past[30:37] = 1.0
+        tuning = gpumon.tune(
+            counted(30, past, seed + 10), reference, budget="1/week", incidents="2026-03-02/2026-03-08"
+        )
+        assert tuning.chosen[0].missed == 0
+        limits = {"thresholds": tuning.thresholds, "metrics": tuning.metrics}
+        false.append(
+            alerts(gpumon.scan(counted(90, np.zeros(150), seed + 20), reference, **limits), "jensen_shannon")
+        )
+        moved = gpumon.scan(counted(90, np.ones(20), seed + 30), reference, **limits)
+        rows_of = moved.results.where(metric="jensen_shannon", column="x0")
+        delays.append([row.status for row in rows_of if row.window is not None].index("alert"))
+    assert np.mean(false) / (150 / 7) < 1.5
+    assert np.mean(delays) <= 3
+
+
 def test_a_budget_that_nothing_fits_is_said(counted, monkeypatch):
     from gpumon.verdicts import replay
 
