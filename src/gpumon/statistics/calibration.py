@@ -47,7 +47,10 @@ __all__ = [
 STEPS = 60
 """Newton steps of the logistic recalibration; it takes 5 to 8 unless the labels can be parted without fail."""
 
-CONVERGED = 1e-10
+JOINED = 32
+"""So many neighbouring cells are one for the first fit, from whose end two or three steps lead to the last one."""
+
+CONVERGED = 1e-7
 SURE = 1e-6
 """No score is taken for surer than this of either label."""
 
@@ -138,6 +141,11 @@ def merged(values: Counts, groups: NDArray[np.int64], bins: int) -> Floats:
     """
     values = np.asarray(values, np.float64)
     leading, cells = values.shape[:-1], values.shape[-1]
+    if np.ndim(groups) == 1 and cells and np.all(groups[1:] >= groups[:-1]):
+        starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1]))
+        of_bins = np.zeros((*leading, bins))
+        of_bins[..., groups[starts]] = np.add.reduceat(values, starts, axis=-1)
+        return of_bins
     flat = values.reshape(-1, cells)
     places = np.broadcast_to(groups, values.shape).reshape(-1, cells) + np.arange(len(flat))[:, None] * bins
     sums = np.bincount(places.ravel(), weights=flat.ravel(), minlength=len(flat) * bins)
@@ -321,36 +329,20 @@ def recalibration(rows: Counts, positives: Counts, scores: Floats, level: float 
     """
     n, y = np.asarray(rows, np.float64), np.asarray(positives, np.float64)
     filled = np.where(n > 0, n, 1.0)
-    x = np.where(n > 0, special.logit(np.clip(scores / filled, SURE, 1 - SURE)), 0.0)
+    x = np.where(n > 0, _logit(np.clip(scores / filled, SURE, 1 - SURE)), 0.0)
 
+    # where cells are joined, the fit costs next to nothing, and ends near the one of all cells
+    starts = np.arange(0, n.shape[-1], JOINED)
+    n_joined, y_joined, x_joined = (np.add.reduceat(part, starts, axis=-1) for part in (n, y, n * x))
+    x_joined /= np.where(n_joined > 0, n_joined, 1.0)
     a, b = np.zeros(n.shape[:-1]), np.ones(n.shape[:-1])
-    likelihood = _likelihood(n, y, x, a, b)
-    done = np.zeros(n.shape[:-1], np.bool_)
-    for _ in range(STEPS):
-        score_a, score_b, information = _newton(n, y, x, a, b)
-        determinant = information[0] * information[2] - information[1] ** 2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step_a = (information[2] * score_a - information[1] * score_b) / determinant
-            step_b = (information[0] * score_b - information[1] * score_a) / determinant
-        lost = ~np.isfinite(step_a + step_b)
-        step_a, step_b = np.where(lost, 0.0, step_a), np.where(lost, 0.0, step_b)
-        size = np.where(done, 0.0, 1.0)
-        for _ in range(30):  # halve a step that does not climb
-            trial = _likelihood(n, y, x, a + size * step_a, b + size * step_b)
-            worse = ~(trial >= likelihood - 1e-12 * np.abs(likelihood)) & (size > 0)
-            if not np.any(worse):
-                break
-            size = np.where(worse, size / 2, size)
-        a, b = np.where(size > 0, a + size * step_a, a), np.where(size > 0, b + size * step_b, b)
-        likelihood = np.where(size > 0, trial, likelihood)
-        small = np.maximum(np.abs(step_a), np.abs(step_b)) <= CONVERGED * (1 + np.abs(a) + np.abs(b))
-        done |= ~(np.abs(a) + np.abs(b) < FARTHEST) | small
-        if np.all(done):
-            break
-    _, _, information = _newton(n, y, x, a, b)
+    if len(starts) > 1:
+        a, b, near, _ = _climbed(n_joined, y_joined, x_joined, a, b)
+        a, b = np.where(near, a, 0.0), np.where(near, b, 1.0)
+    a, b, small, information = _climbed(n, y, x, a, b)
     determinant = information[0] * information[2] - information[1] ** 2
     total, hits = np.sum(n, axis=-1), np.sum(y, axis=-1)
-    fitted = (hits > 0) & (hits < total) & (np.abs(a) + np.abs(b) < FARTHEST) & small
+    fitted = (hits > 0) & (hits < total) & small
     fitted &= determinant > 1e-10 * information[0] * information[2]
     with np.errstate(divide="ignore", invalid="ignore"):
         of_a, of_b, covariance = (
@@ -387,24 +379,55 @@ def _over(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
     return np.asarray(np.asarray(numerator, np.float64) / np.where(denominator == 0, np.nan, denominator))
 
 
-def _likelihood(n: Floats, y: Floats, x: Floats, a: Floats, b: Floats) -> Floats:
-    """Log-likelihood of the labels, Σ y·η − n·log(1 + e^η)."""
-    eta = a[..., None] + b[..., None] * x
-    return np.asarray(np.sum(y * eta - n * np.logaddexp(0.0, eta), axis=-1))
+def _logit(p: Floats) -> Floats:
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def _climbed(
+    n: Floats, y: Floats, x: Floats, a: Floats, b: Floats
+) -> tuple[Floats, Floats, NDArray[np.bool_], tuple[Floats, Floats, Floats]]:
+    """The most likely intercept and slope by Newton's method from ``a`` and ``b``; whether it ended, and the information."""
+    likelihood, score_a, score_b, information = _newton(n, y, x, a, b)
+    done = np.zeros(a.shape, np.bool_)
+    small = done
+    for _ in range(STEPS):
+        determinant = information[0] * information[2] - information[1] ** 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step_a = (information[2] * score_a - information[1] * score_b) / determinant
+            step_b = (information[0] * score_b - information[1] * score_a) / determinant
+        lost = ~np.isfinite(step_a + step_b)
+        step_a, step_b = np.where(lost, 0.0, step_a), np.where(lost, 0.0, step_b)
+        size = np.where(done, 0.0, 1.0)
+        for _ in range(30):  # halve a step that does not climb
+            trial, score_a, score_b, information = _newton(n, y, x, a + size * step_a, b + size * step_b)
+            worse = ~(trial >= likelihood - 1e-12 * np.abs(likelihood)) & (size > 0)
+            if not np.any(worse):
+                break
+            size = np.where(worse, size / 2, size)
+        a, b, likelihood = a + size * step_a, b + size * step_b, trial
+        small = np.maximum(np.abs(step_a), np.abs(step_b)) <= CONVERGED * (1 + np.abs(a) + np.abs(b))
+        done |= ~(np.abs(a) + np.abs(b) < FARTHEST) | small
+        if np.all(done):
+            break
+    return a, b, small & (np.abs(a) + np.abs(b) < FARTHEST), information
 
 
 def _newton(
     n: Floats, y: Floats, x: Floats, a: Floats, b: Floats
-) -> tuple[Floats, Floats, tuple[Floats, Floats, Floats]]:
-    """The derivatives by intercept and slope, and the information: aa, ab, bb."""
-    p = special.expit(a[..., None] + b[..., None] * x)
-    rest, weight = y - n * p, n * p * (1 - p)
+) -> tuple[Floats, Floats, Floats, tuple[Floats, Floats, Floats]]:
+    """Log-likelihood Σ y·η − n·log(1 + e^η), its derivatives by intercept and slope, and the information: aa, ab, bb."""
+    eta = a[..., None] + b[..., None] * x
+    small = np.exp(-np.abs(eta))  # of e^η and e^−η the one that cannot overflow
+    p = np.where(eta > 0, 1.0, small) / (1 + small)
+    rest, weight = y - n * p, n * small / (1 + small) ** 2
+    over_x = weight * x
     return (
+        np.asarray(np.vecdot(y, eta) - np.vecdot(n, np.maximum(eta, 0.0) + np.log(1 + small))),
         np.asarray(np.sum(rest, axis=-1)),
         np.asarray(np.vecdot(rest, x)),
         (
             np.asarray(np.sum(weight, axis=-1)),
-            np.asarray(np.vecdot(weight, x)),
-            np.asarray(np.vecdot(weight, x * x)),
+            np.asarray(np.sum(over_x, axis=-1)),
+            np.asarray(np.vecdot(over_x, x)),
         ),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from gpumon.statistics.ecdf import Bounds
 
@@ -57,13 +56,16 @@ def confidence_quantile(counts: Counts, edges: Floats, level: float) -> Bounds:
         for pick in (np.minimum, np.maximum)
     )
     found = []
+    at, previous = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rows = np.sum(counts, axis=-1)
     for place in ((least + most) / 2, least, most):
         order = np.argsort(place, kind="stable")
-        below = np.cumsum(counts[..., order], axis=-1)
-        rows = below[..., -1:]
-        # a little less, so that a level that is met exactly is met after rounding
-        at = np.argmax(below >= level * rows * (1 - 1e-12), axis=-1)
-        found.append(np.where(rows[..., 0] > 0, place[order][at], np.nan))
+        if not np.array_equal(order, previous):  # cells that mirror each other have one order for all three
+            below = np.cumsum(np.take(counts, order, axis=-1), axis=-1)
+            # a little less, so that a level that is met exactly is met after rounding
+            at = np.argmax(below >= (level * rows * (1 - 1e-12))[..., None], axis=-1)
+            previous = order
+        found.append(np.where(rows > 0, place[order][at], np.nan))
     value, lower, upper = found
     return Bounds(np.clip(value, lower, upper), lower, upper)
 
@@ -89,4 +91,5 @@ def low_confidence_share(counts: Counts, edges: Floats, below: float) -> Bounds:
 
 
 def _entropy(p: Floats) -> Floats:
-    return np.asarray((special.entr(p) + special.entr(1 - p)) / np.log(2))
+    parts = [q * np.log2(np.where(q > 0, q, 1.0)) for q in (p, 1 - p)]
+    return np.asarray(-(parts[0] + parts[1]))

@@ -19,6 +19,8 @@ from gpumon.statistics.ecdf import Bounds, boundaries, quantile, spans
 from gpumon.statistics.summaries import distinct_count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from gpumon.statistics import Counts, Floats
@@ -47,8 +49,11 @@ MOST = 8
 POINTS = 256
 """Points of the curve, from the quantile 0.001 to the quantile 0.999 and a tenth of that range to each side."""
 
+BLOCK = 400_000
+"""Points × cells that are smoothed at a time, so that they stay in a core's cache."""
+
 FINE = 4
-"""Cells narrower than this part of the bandwidth are joined: a quarter of it changes no mode."""
+"""Cells narrower than about this part of the bandwidth are joined: a quarter of it changes no mode."""
 
 NARROWING = 0.7
 """Part of Scott's bandwidth, which is made for one normal peak and too wide for several."""
@@ -137,30 +142,34 @@ def modes(counts: Counts, edges: Floats, extremes: Floats) -> Modes:
     """
     leading = np.broadcast_shapes(counts.shape[:-1], edges.shape[:-1], extremes.shape[:-1])
     counts, edges, extremes = (np.broadcast_to(x, (*leading, x.shape[-1])) for x in (counts, edges, extremes))
-    number = np.zeros(leading, np.int64)
-    location, mass, prominence = (np.full((*leading, MOST), np.nan) for _ in range(3))
+    counts, edges, extremes = (x.reshape(-1, x.shape[-1]) for x in (counts, edges, extremes))
+    number = np.zeros(len(counts), np.int64)
+    location, mass, prominence = (np.full((len(counts), MOST), np.nan) for _ in range(3))
     inner = np.concatenate(
         [np.zeros_like(counts[..., :1]), counts[..., 1:-3], np.zeros_like(counts[..., :3])], -1
     )
     known = np.where(np.isfinite(extremes), extremes, np.nan)
     middle, low, high = (quantile(inner, edges, known, level).value for level in (0.5, 0.001, 0.999))
     width = NARROWING * bandwidth(counts, edges, extremes)
-    same: dict[bytes, tuple[Floats, Floats, Floats]] = {}  # one reference stands beside many slices
-    for index in np.ndindex(leading):
-        if not np.sum(inner[index]):
-            continue
-        h, start, end = (float(x[index]) for x in (width, low, high))
-        if h > 0 and end > start:
-            key = b"".join(x[index].tobytes() for x in (counts, edges, known))
-            if key not in same:
-                same[key] = _modes_of_one(counts[index], edges[index], known[index], h, start, end)
-            found = same[key]
-        else:
-            found = middle[index][None], np.ones(1), np.ones(1)
-        number[index] = len(found[0])
-        for all_of, one in zip((location, mass, prominence), found, strict=True):
-            all_of[index][: len(one)] = one
-    return Modes(number, location, mass, prominence)
+    curved = (width > 0) & (high > low)
+    single = ~curved & np.any(inner > 0, axis=-1)
+    number[single], location[single, 0] = 1, middle[single]
+    mass[single, 0] = prominence[single, 0] = 1.0
+    # the like of one column are smoothed together, and one reference that stands beside many slices once
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fine = np.exp2(np.floor(np.log2(width / FINE)))
+    same: dict[tuple[float, bytes], dict[bytes, list[int]]] = {}
+    for i in np.flatnonzero(curved).tolist():
+        of_column = same.setdefault((float(fine[i]), edges[i].tobytes()), {})
+        of_column.setdefault(counts[i].tobytes() + known[i].tobytes(), []).append(i)
+    for (narrow, _), places in same.items():
+        first = [at[0] for at in places.values()]
+        curves = _curves(narrow, *(x[first] for x in (counts, edges, known, width, low, high)))
+        for at, one in zip(places.values(), curves, strict=True):
+            number[at] = len(one[0])
+            for all_of, found in zip((location, mass, prominence), one, strict=True):
+                all_of[at, : len(found)] = found
+    return Modes(number.reshape(leading), *(x.reshape(*leading, MOST) for x in (location, mass, prominence)))
 
 
 def mode_shift(reference: Modes, current: Modes) -> ModeShift:
@@ -385,34 +394,49 @@ def stuck_critical(level: float, reference: Counts, current: Counts, edges: Floa
     return np.where((n > 0) & (m > 0), np.minimum(gain, 1.0), np.nan)
 
 
-def _modes_of_one(
-    counts: Counts, edges: Floats, known: Floats, h: float, low: float, high: float
-) -> tuple[Floats, Floats, Floats]:
-    """Locations, masses and prominences of one column whose bulk lies from ``low`` to ``high``, by the bandwidth ``h``."""
-    finite = counts[1:-3]
-    n = np.sum(finite)
+def _curves(
+    fine: float, counts: Counts, edges: Floats, known: Floats, h: Floats, low: Floats, high: Floats
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Locations, masses and prominences of slices (slices, …) of one column, by the bandwidths ``h``.
+
+    The bulk of each lies from ``low`` to ``high``. Cells narrower than ``fine`` are joined.
+    """
     reach = (high - low) / 10
-    points = np.linspace(low - reach, high + reach, POINTS)
-    coarse = _coarser(counts, edges, h / FINE)
-    # with a point of 0 on both sides, so that a curve cut off at its top still has its peak
-    curve = np.concatenate([[0.0], density(*coarse, known, points, NARROWING), [0.0]])
+    points = np.linspace(low - reach, high + reach, POINTS, axis=-1)
+    cells, inner = _coarser(counts, edges[0], fine)
+    size = max(1, BLOCK // (POINTS * cells.shape[-1]))
+    finite = counts[:, 1:-3]
+    n = np.sum(finite, axis=-1)
+    for start in range(0, len(counts), size):
+        block = slice(start, start + size)
+        heights = density(cells[block], inner, known[block], points[block], NARROWING)
+        # with a point of 0 on both sides, so that a curve cut off at its top still has its peak
+        for curve, i in zip(np.pad(heights, ((0, 0), (1, 1))), range(start, len(counts)), strict=False):
+            top, prominence = _standing_out(curve, float(n[i] * h[i]))
+            valleys = [
+                points[i, first - 1 + np.argmin(curve[first : last + 1])] for first, last in pairwise(top)
+            ]
+            below: Floats = np.zeros(0)
+            if valleys:  # the distribution function at the valleys, the rows of a cell spread evenly
+                through = np.concatenate([[0], np.cumsum(finite[i])]) / n[i]
+                below = np.interp(valleys, boundaries(edges[i], known[i]), through)
+            yield points[i, top - 1], np.diff(below, prepend=0, append=1), prominence
+
+
+def _standing_out(curve: Floats, kernels: float) -> tuple[NDArray[np.int64], Floats]:
+    """Positions of the peaks that are modes and their prominences as parts of the highest; ``kernels`` are rows × h."""
     top, prominence = peaks(curve)
     height = curve[top]
-    needed = np.maximum(PROMINENCE * height.max(), ERRORS * np.sqrt(height / (2 * np.sqrt(np.pi) * n * h)))
+    needed = np.maximum(PROMINENCE * height.max(), ERRORS * np.sqrt(height / (2 * np.sqrt(np.pi) * kernels)))
     # the highest one is always a mode: the curve has an area of 1
     kept = np.flatnonzero((prominence >= needed) | (height == height.max()))
     kept = np.sort(kept[np.argsort(-prominence[kept], kind="stable")[:MOST]])
-    top, prominence = top[kept], prominence[kept]
-    valleys = [points[first - 1 + np.argmin(curve[first : last + 1])] for first, last in pairwise(top)]
-    # the distribution function at the valleys, the rows of a cell spread evenly
-    at = boundaries(edges, known)
-    below = np.interp(valleys, at, np.concatenate([[0], np.cumsum(finite)]) / n)
-    return points[top - 1], np.diff(below, prepend=0, append=1), prominence / height.max()
+    return top[kept], prominence[kept] / height.max()
 
 
 def _coarser(counts: Counts, edges: Floats, width: float) -> tuple[Counts, Floats]:
-    """Cells that are narrower than ``width`` joined to about that: a curve of many bandwidths does not show it."""
+    """Cells (slices, …) narrower than ``width`` joined to about that: a curve of many bandwidths does not show it."""
     place = np.floor((edges - edges[0]) / width)
     kept = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
-    cells = np.add.reduceat(counts[1:-3], np.append(0, kept + 1))
-    return np.concatenate([counts[:1], cells, counts[-3:]]), edges[kept]
+    cells = np.add.reduceat(counts[..., 1:-3], np.append(0, kept + 1), axis=-1)
+    return np.concatenate([counts[..., :1], cells, counts[..., -3:]], axis=-1), edges[kept]

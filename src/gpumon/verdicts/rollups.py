@@ -26,13 +26,23 @@ TOLD = 5  # windows that are named
 def rolled_up(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """The rows of metrics that read others' results: one for each slice of columns, one for each segment of windows."""
     parts = []
+    groups: dict[tuple[str, frozenset[str]], dict[tuple[Any, ...], NDArray[np.int64]]] = {}
     for metric in metrics:
         if metric.of is None or not metric.read_off_results or "changes_of_segments" in metric.reads:
             continue
         if "verdicts_of_windows" in metric.reads:
             parts += _breaches(results, metric, metric.of)
-        else:
-            parts += _over_columns(results, metric, metric.of)
+            continue
+        key = metric.of.name, frozenset(metric.of.ids)
+        if key not in groups:
+            named = np.flatnonzero((results["metric"] == key[0]) & np.isin(results["id"], list(key[1])))
+            found = _rows_by(results, named, "window", "segment")
+            known = ~np.isnan(results["value"])
+            groups[key] = {
+                at: np.array([i for i in rows if known[i]], np.int64) for at, rows in found.items()
+            }
+        if groups[key]:
+            parts.append(_over_columns(results, metric, groups[key]))
     return Results.of(parts)
 
 
@@ -54,25 +64,25 @@ def _rows_by(results: Results, rows: NDArray[np.int64], *names: str) -> dict[tup
     return groups
 
 
-def _over_columns(results: Results, metric: Metric, base: Metric) -> list[dict[str, Any]]:
-    known = np.isin(results["id"], list(base.ids)) & (results["metric"] == base.name)
-    named = np.flatnonzero(known)
+def _over_columns(
+    results: Results, metric: Metric, groups: dict[tuple[Any, ...], NDArray[np.int64]]
+) -> dict[str, Any]:
+    """One row for each slice: ``groups`` are the rows with a value of its columns."""
     own, columns = results["value"], results["column"]
+    named = np.concatenate([*groups.values(), np.zeros(0, np.int64)])
     read = np.full(len(results), np.nan, np.float64)
     read[named] = READ[metric.reads[0]](results.where(named))
-    parts = []
-    for (window, segment), members in _rows_by(results, named, "window", "segment").items():
-        rows = np.array([i for i in members if not np.isnan(own[i])], np.int64)
-        value = float(metric.formula(read[rows]))
-        peak = rows[np.argmax(own[rows])] if rows.size else None
-        parts.append(
-            _part(metric, window, segment, value, len(rows))
-            | {
-                "status": "no_data" if np.isnan(value) else "ok",
-                "reason": f"in {columns[peak]}" if peak is not None and value == own[peak] else "",
-            }
-        )
-    return parts
+    value = np.array([float(metric.formula(read[rows])) for rows in groups.values()])
+    peaks = [rows[np.argmax(own[rows])] if rows.size else -1 for rows in groups.values()]
+    reasons = [
+        f"in {columns[i]}" if i >= 0 and v == own[i] else "" for i, v in zip(peaks, value, strict=True)
+    ]
+    return _part(metric, value, [len(rows) for rows in groups.values()]) | {
+        "window": np.array([window for window, _ in groups], object),
+        "segment": np.array([segment for _, segment in groups], object),
+        "status": np.where(np.isnan(value), "no_data", "ok").astype(object),
+        "reason": np.array(reasons, object),
+    }
 
 
 def _breaches(results: Results, metric: Metric, base: Metric) -> list[dict[str, Any]]:
@@ -91,8 +101,10 @@ def _breaches(results: Results, metric: Metric, base: Metric) -> list[dict[str, 
         more = f" and {len(alarms) - TOLD} more" if len(alarms) > TOLD else ""
         reason = f"{len(alarms)} of {len(judged)} windows: {named}{more}" if alarms else ""
         parts.append(
-            _part(metric, None, segment, value, int(results["n"][judged].sum()))
+            _part(metric, np.array([value]), int(results["n"][judged].sum()))
             | {
+                "window": None,
+                "segment": segment,
                 "status": "no_data"
                 if not judged
                 else "ok"
@@ -107,14 +119,12 @@ def _breaches(results: Results, metric: Metric, base: Metric) -> list[dict[str, 
     return parts
 
 
-def _part(metric: Metric, window: Any, segment: Any, value: float, n: int) -> dict[str, Any]:
+def _part(metric: Metric, value: NDArray[np.float64], n: Any) -> dict[str, Any]:
     return {
         "metric": metric.name,
         "id": metric.id,
         "family": metric.family,
-        "window": window,
-        "segment": segment,
-        "value": np.array([value]),
+        "value": value,
         "lower": value,
         "upper": value,
         "unit": metric.unit,
