@@ -4,10 +4,10 @@
 
 DIR has NannyML's synthetic car loans (classification) and car prices (regression) as ``car_loan_reference.parquet``,
 ``car_loan_current.parquet``, ``car_loan_current_labels.parquet`` and the same of ``car_price``. The current rows are
-taken in ten chunks, in the second half of which the features drift. gpumon learns from the labelled reference, as NannyML
-0.13.1 does (``python benchmarks/environments.py nannyml``), and neither sees the labels of the current, which then judge:
-mean absolute difference to the realised measure over the chunks, and how many chunks lie within the interval. gpumon's
-figures are from score cells (1,024 equal ones) and binned features (at most 254 quantiles), NannyML's from raw values.
+taken in ten chunks, in the second half of which the features drift. gpumon.evaluate learns from the labelled reference,
+as NannyML 0.13.1 does (``python benchmarks/environments.py nannyml``), and neither sees the labels of the current, which
+then judge, by scikit-learn: mean absolute difference to the realised measure over the chunks, and how many chunks lie
+within the interval. The seconds are those of everything that one call of evaluate does, counting included.
 """
 
 from __future__ import annotations
@@ -23,31 +23,30 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+import gpumon
 from drift import HERE, surroundings
 from environments import python_of
-from gpumon.statistics import estimation, loss_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNKS, CELLS = 10, 1024
+CHUNKS = 10
 OF_CLASSES = {
     "accuracy": metrics.accuracy_score,
     "precision": metrics.precision_score,
     "recall": metrics.recall_score,
-    "specificity": lambda y, predicted: metrics.recall_score(y, predicted, pos_label=0),
     "f1": metrics.f1_score,
 }
-OF_SCORES = {
-    "roc_auc": metrics.roc_auc_score,
-    "average_precision": metrics.average_precision_score,
-    "brier": metrics.brier_score_loss,
-    "log_loss": metrics.log_loss,
-}
-NUMBERS = ("car_age", "km_driven", "price_new", "accident_count", "door_count", "y_pred")
-CATEGORIES = ("fuel", "transmission")
+OF_SCORES = {"auc": metrics.roc_auc_score, "average_precision": metrics.average_precision_score}
+OF_PRICES = {"mae": metrics.mean_absolute_error, "rmse": metrics.root_mean_squared_error}
+THRESHOLD = 0.65  # from which score on the loans have a prediction of 1
+NANNYML = {"auc": "roc_auc"}
+FEATURES = (
+    "car_age", "km_driven", "price_new", "accident_count", "door_count", "fuel", "transmission"
+)  # fmt: skip
 
-Found = dict[str, tuple["NDArray[np.float64]", estimation.Estimate]]
+Found = dict[str, tuple["NDArray[np.float64]", list[Any]]]
+"""Of each measure the realised value of every chunk, and the row of its estimate."""
 
 
 def tables(data: Path, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -61,81 +60,74 @@ def chunks(values: pd.Series) -> NDArray[Any]:
     return values.to_numpy().reshape(CHUNKS, -1)
 
 
-def of_loans(data: Path) -> tuple[Found, float]:
-    """Realised and estimated measures by chunk, and the seconds that the estimates took."""
-    reference, current = tables(data, "car_loan")
+def estimated(
+    reference: pd.DataFrame, current: pd.DataFrame, names: Any, **roles: Any
+) -> tuple[dict[str, list[Any]], float]:
+    """The rows of estimates by chunk, and the seconds that they took; ``current`` comes without labels."""
+    size = len(current) // CHUNKS
+    reference = reference.assign(chunk="learnt")
+    current = current.assign(chunk=[f"{i // size:02}" for i in range(len(current))])
     start = time.perf_counter()
-
-    def cell(frame: pd.DataFrame) -> NDArray[np.int64]:
-        return np.minimum((frame["y_pred_proba"].to_numpy() * CELLS).astype(np.int64), CELLS - 1)
-
-    learnt, positive = cell(reference), reference["repaid"].to_numpy() > 0
-    calibration = estimation.calibrate(
-        np.bincount(learnt[~positive], minlength=CELLS), np.bincount(learnt[positive], minlength=CELLS)
-    )
-    threshold = int(learnt[reference["y_pred"].to_numpy() == 1].min())
-    cells, score = cell(current).reshape(CHUNKS, -1), chunks(current["y_pred_proba"])
-    counts = np.stack([np.bincount(chunk, minlength=CELLS) for chunk in cells])
-    sums = np.stack([np.bincount(c, s, minlength=CELLS) for c, s in zip(cells, score, strict=True)])
-    mean_score = sums / np.maximum(counts, 1)
-    estimates = {name: getattr(estimation, name)(counts, calibration, threshold) for name in OF_CLASSES}
-    estimates |= {
-        name: getattr(estimation, name)(counts, calibration) for name in ("roc_auc", "average_precision")
-    }
-    estimates |= {
-        name: getattr(estimation, name)(counts, calibration, mean_score) for name in ("brier", "log_loss")
-    }
+    report = gpumon.evaluate(current, reference, by="chunk", **roles)
     seconds = time.perf_counter() - start
-    label, predicted = chunks(current["repaid"].astype(int)), chunks(current["y_pred"])
     found = {}
-    for name, estimate in estimates.items():
+    for name in names:
+        rows = [row for row in report.results.where(metric=f"estimated_{name}", window=None) if row.segment]
+        found[name] = sorted(rows, key=lambda row: row.segment)
+    return found, seconds
+
+
+def of_loans(data: Path) -> tuple[Found, float]:
+    reference, current = tables(data, "car_loan")
+    estimates, seconds = estimated(
+        reference,
+        current.drop(columns="repaid"),
+        (*OF_CLASSES, *OF_SCORES),
+        target="repaid",
+        score="y_pred_proba",
+        threshold=THRESHOLD,
+    )
+    label = chunks(current["repaid"].astype(int))
+    predicted, score = chunks(current["y_pred"]), chunks(current["y_pred_proba"])
+    found = {}
+    for name, rows in estimates.items():
         measure, given = (OF_CLASSES[name], predicted) if name in OF_CLASSES else (OF_SCORES[name], score)
-        found[name] = np.array([measure(*chunk) for chunk in zip(label, given, strict=True)]), estimate
+        found[name] = np.array([measure(*chunk) for chunk in zip(label, given, strict=True)]), rows
     return found, seconds
 
 
 def of_prices(data: Path) -> tuple[Found, float]:
     reference, current = tables(data, "car_price")
-
-    def coded(frame: pd.DataFrame) -> NDArray[np.uint8]:
-        columns = []
-        for name in NUMBERS:
-            edges = np.unique(np.quantile(reference[name], np.linspace(0, 1, 255)[1:-1]))
-            columns.append(np.searchsorted(edges, frame[name].to_numpy(), side="right"))
-        columns += [
-            pd.Categorical(frame[name], sorted(reference[name].unique())).codes for name in CATEGORIES
-        ]
-        return np.stack(columns, axis=1).astype(np.uint8)
-
-    start = time.perf_counter()
-    learnt, coming = coded(reference), coded(current)
-    error = (reference["y_pred"] - reference["y_true"]).to_numpy()
-    estimates = {}
-    for name, loss, mean in (
-        ("mae", np.abs(error), estimation.mean_loss),
-        ("rmse", error**2, estimation.root_mean_loss),
-    ):
-        model = loss_model.fit(learnt, loss)
-        predicted = loss_model.predict(model, coming).reshape(CHUNKS, -1)
-        estimates[name] = mean(predicted, model.residual_variance)
-    seconds = time.perf_counter() - start
-    error = chunks(current["y_pred"] - current["y_true"])
-    real = {"mae": np.mean(np.abs(error), axis=1), "rmse": np.sqrt(np.mean(error**2, axis=1))}
-    return {name: (real[name], estimate) for name, estimate in estimates.items()}, seconds
+    estimates, seconds = estimated(
+        reference,
+        current.drop(columns="y_true"),
+        OF_PRICES,
+        target="y_true",
+        prediction="y_pred",
+        features=FEATURES,
+    )
+    sides = [*zip(chunks(current["y_true"]), chunks(current["y_pred"]), strict=True)]
+    found = {
+        name: (np.array([OF_PRICES[name](*side) for side in sides]), rows) for name, rows in estimates.items()
+    }
+    return found, seconds
 
 
 def judged(found: Found, theirs: dict[str, Any] | None) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for name, (real, estimate) in found.items():
-        gap = np.abs(estimate.value - real)
+    for name, (real, rows) in found.items():
+        value, lower, upper = (
+            np.array([getattr(row, part) for row in rows]) for part in ("value", "ci_lower", "ci_upper")
+        )
         row: dict[str, Any] = {
             "realised": real.tolist(),
-            "gpumon": estimate.value.tolist(),
-            "gpumon_mean_difference": float(np.mean(gap)),
-            "gpumon_chunks_within_95": int(np.sum(gap <= 1.96 * estimate.realised_error)),
+            "gpumon": value.tolist(),
+            "gpumon_mean_difference": float(np.mean(np.abs(value - real))),
+            "gpumon_chunks_within_95": int(np.sum((real >= lower) & (real <= upper))),
         }
-        if theirs is not None and name in theirs:
-            values = np.array(theirs[name]["value"])
+        name_of_theirs = NANNYML.get(name, name)
+        if theirs is not None and name_of_theirs in theirs:
+            values = np.array(theirs[name_of_theirs]["value"])
             row |= {
                 "nannyml": values.tolist(),
                 "nannyml_mean_difference": float(np.mean(np.abs(values - real))),
