@@ -581,6 +581,38 @@ def test_the_threshold_that_restores_what_the_reference_had():
     assert value(report, "threshold_for_precision").status == "no_data"
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.37, 0.645])
+def test_predictions_that_follow_scores_are_estimated_as_if_the_threshold_were_given(threshold):
+    rng = np.random.default_rng(13)
+
+    def rows(made_at=threshold):
+        p = rng.beta(2, 3, 20_000)
+        return {"y": (rng.random(20_000) < p) * 1.0, "p": p, "yhat": (p >= made_at) * 1}
+
+    reference, current = rows(), rows()
+    of = {"target": "y", "score": "p"}
+    unlabelled = current | {"y": np.full(20_000, np.nan)}
+    found = gpumon.evaluate(unlabelled, reference, prediction="yhat", **of)
+    given = gpumon.evaluate(unlabelled, reference, threshold=threshold, **of)
+    for name in ("accuracy", "precision", "recall", "f1"):
+        row = value(found, f"estimated_{name}")
+        assert row.value == pytest.approx(value(given, f"estimated_{name}").value, abs=1e-3)
+        real = getattr(sk, f"{name}_score")(current["y"], current["yhat"])
+        assert row.value == pytest.approx(real, abs=0.02)
+    # predictions that another threshold has made since are said to be such
+    moved = rows(threshold + 0.1) | {"y": np.full(20_000, np.nan)}
+    row = value(gpumon.evaluate(moved, reference, prediction="yhat", **of), "estimated_accuracy")
+    assert (row.status, np.isnan(row.value)) == ("no_data", True)
+    assert "not those of the threshold" in row.reason
+    # and where no threshold explains the predictions, nothing is estimated of them
+    reference["yhat"][:50] = 1 - reference["yhat"][:50]
+    assert not [
+        *gpumon.evaluate(unlabelled, reference, prediction="yhat", **of).results.where(
+            metric="estimated_accuracy"
+        )
+    ]
+
+
 def test_how_sure_a_score_is_without_labels():
     rng = np.random.default_rng(12)
     table = {"y": rng.random(6000) < 0.5, "p": np.round(rng.beta(2, 2, 6000), 4)}

@@ -29,6 +29,7 @@ from gpumon.profiles.labels import (
     Scores,
     SortedScores,
     score_edges,
+    threshold_of_predictions,
 )
 from gpumon.profiles.numeric import edges_of
 from gpumon.profiles.profile import Key
@@ -265,8 +266,24 @@ def _classification(
             )
     elif scores and task == "binary":
         edges = score_edges(as_floats(sample[scores[0]]), (labelling.threshold,))
+        if prediction:
+            threshold = _followed(sample, prediction[0], scores[0], positive)
+            edges = np.unique(np.concatenate((edges, threshold)))
         states["", "scores"] = Scores.on((target, scores[0]), weight, (positive,), edges, threshold)
     return states
+
+
+def _followed(sample: pa.Table, prediction: str, score: str, positive: str) -> NDArray[np.float64]:
+    """The threshold from which probabilities make the predictions of the sample, (1,); (0,) if there is none."""
+    codes = sample[prediction].combine_chunks().dictionary_encode()
+    is_positive = [text_of(value) == positive for value in codes.dictionary.to_pylist()]
+    place = as_floats(codes.indices)
+    p = as_floats(sample[score])
+    known = np.isfinite(place) & np.isfinite(p)
+    if not np.all((p[known] >= 0) & (p[known] <= 1)):
+        return np.zeros(0)  # how close margins are says nothing
+    predicted = np.array([*is_positive, False])[place[known].astype(np.int64)]
+    return threshold_of_predictions(p[known], predicted)
 
 
 def _same_family(schema: Schema, target: str, prediction: str, name: str) -> None:

@@ -138,6 +138,8 @@ WITHOUT_LABELS = (
 LEVEL = 0.95
 BLOCK_CELLS = 200_000
 STRATA = 20
+CONTRADICTED = 0.005
+"""Of the rows, so many may be predicted otherwise than by the threshold: some have a prediction and no score."""
 BINS = 15
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
 
@@ -184,6 +186,17 @@ class LabelReadings:
             if share == 0 or (at[0] is not None and share < self.maturity)
         }
 
+    @cached_property
+    def contradictions(self) -> Floats:
+        """The share of predicted positives less that of scores from the threshold on; 0 where scores make predictions."""
+        now = {aspect: side for aspect, _, (_, side), _ in self.aspects}
+        if not {"confusion", "scores"} <= now.keys() or now["confusion"].states[0].threshold.size:
+            return np.zeros(len(self.slices))
+        scores = now["scores"].stack("counts")
+        above = scores[..., now["scores"]["threshold_cell"] : -2].sum(axis=(-1, -2))
+        predicted = now["confusion"].stack("counts")[..., 1].sum(axis=-1)
+        return np.asarray((predicted - above) / np.maximum(scores.sum(axis=(-1, -2)), 1))
+
     def rows(self, metric: Metric, level: float | None) -> list[dict[str, Any]]:
         """The rows of a metric: of the model as a whole, and of classes where it has such."""
         parts: list[dict[str, Any]] = []
@@ -215,10 +228,25 @@ class LabelReadings:
                 parts += _row(metric, sides, place, level, None)
         if averaged:
             parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
+        if parts and any(name.startswith("threshold") for name in metric.reads):
+            _unless_contradicted(parts, self.contradictions)
         for part in parts:
             if WITHOUT_LABELS.isdisjoint(metric.reads):
                 immature(part, self.coverage, self.slices, self.maturity)
         return parts
+
+
+def _unless_contradicted(parts: list[dict[str, Any]], contradictions: Floats) -> None:
+    """Leave out what is said of a threshold where the predictions are not, or no longer, those of the scores."""
+    broken = np.abs(contradictions) > CONTRADICTED
+    for part in parts:
+        for name in ("value", "lower", "upper", "ci_lower", "ci_upper", "p_value", "effect", "noise"):
+            part[name] = np.where(broken, np.nan, part[name])
+        for i in np.flatnonzero(broken).tolist():
+            part["reason"][i] = (
+                "the predictions are not those of the threshold that the reference's follow: they are positive in "
+                f"{100 * contradictions[i]:+.3g} % of the rows against the scores"
+            )
 
 
 def _side(

@@ -33,6 +33,7 @@ __all__ = [
     "Scores",
     "SortedScores",
     "score_edges",
+    "threshold_of_predictions",
 ]
 
 MOST_CLASSES = 1_000
@@ -69,6 +70,9 @@ RESIDUALS = (
 )
 """The sums of ``Residuals.sums``: e = prediction − target; targets and predictions are taken from ``centre``;
 symmetric = 2·|e| / (|target| + |prediction|), 0 where both are 0; of |e/target| only the rows whose target is not 0."""
+
+CLOSE = 0.02
+"""Scores of the two predictions that are farther apart leave the threshold that made them unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,6 +303,27 @@ class Residuals(Labelled):
     def labelled(self) -> int:
         """Rows that have a label."""
         return int(self.counts.sum() + self.missing[1])
+
+
+def threshold_of_predictions(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The threshold τ that gives ``positive`` = (``scores`` ≥ τ), both (rows,): the decimal number of fewest places, (1,).
+
+    It lies above the highest score that is predicted negative and not above the lowest that is predicted positive.
+    Empty where no threshold explains all rows, one of the predictions does not occur, or these scores are farther than
+    0.02 apart. Scores are finite.
+
+    >>> threshold_of_predictions(np.array([0.1, 0.493, 0.502, 0.9]), np.array([False, False, True, True]))
+    array([0.5])
+    """
+    if positive.any() and not positive.all():
+        below, above = float(scores[~positive].max()), float(scores[positive].min())
+        if below < above <= below + CLOSE:
+            for places in range(17):
+                tau = float(np.round(np.floor(above * 10**places) / 10**places, places))
+                if below < tau <= above:
+                    return np.array([tau])
+            return np.array([above])
+    return np.zeros(0)
 
 
 def score_edges(
