@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.spatial import distance
 
 import gpumon
 from gpumon.errors import ProfileError
@@ -92,6 +93,99 @@ def test_a_model_that_has_become_unsure_is_told_without_labels():
     assert one(report, "accuracy").status == "no_data"
 
 
+SHIFTED = ("confidence_shift", "margin_shift", "entropy_shift")
+UNUSUAL = ("unusually_unsure_share", "unusually_sure_share", "unusual_entropy_share")
+
+
+def quantities(table):
+    """Largest probability, margin and entropy, as numpy and scipy have them."""
+    p = np.sort(of(table), axis=0)
+    return p[-1], p[-1] - p[-2], stats.entropy(p, base=4)
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.7, 1.5])
+def test_how_confidence_has_moved_is_what_scipy_finds(spread):
+    reference, current = rows(6000, 0), rows(5000, 1, spread)
+    report = gpumon.evaluate(current, reference, target="y", score=SCORE, metrics=["MD-11"])
+    before, now = quantities(reference), quantities(current)
+    for name, left, right in zip(SHIFTED, before, now, strict=True):
+        row, exact = one(report, name), stats.ks_2samp(left, right)
+        assert row.lower - 1e-12 <= exact.statistic <= row.upper + 1e-12
+        assert row.value == pytest.approx(exact.statistic, abs=2e-3)
+        assert (row.status == "alert") == (exact.statistic > 0.1) == (spread != 0.7)
+        if exact.pvalue > 1e-3:
+            assert row.p_value == pytest.approx(exact.pvalue, abs=0.1)
+    for name, side, level in zip(UNUSUAL, (0, 0, 2), (0.01, 0.99, 0.99), strict=True):
+        limit = np.quantile(before[side], level, method="inverted_cdf")
+        share = [np.mean(x < limit) if level < 0.5 else np.mean(x > limit) for x in (before[side], now[side])]
+        row = one(report, name)
+        assert (row.reference, row.value) == pytest.approx(share, abs=4e-3)
+        assert row.ci_lower <= row.value <= row.ci_upper
+        assert row.status == ("alert" if share[1] > 0.03 else "warn" if share[1] > 0.02 else "ok")
+
+
+def test_a_model_that_has_become_too_sure_is_told():
+    report = gpumon.evaluate(rows(4000, 1, 0.3), rows(8000, 0), target="y", score=SCORE, metrics=["MD-11"])
+    row = one(report, "unusually_sure_share")
+    assert row.status == "alert"
+    assert row.reason.startswith("unusually_sure_share is up from 0.0")
+    assert one(report, "unusually_unsure_share").status == "ok"
+
+
+def test_a_binary_score_moves_as_its_two_classes_do():
+    def table(seed, a):
+        rng = np.random.default_rng(seed)
+        p = rng.beta(a, a, 5000)
+        return {"y": np.where(rng.random(5000) < p, "yes", "no"), "p": p, "q": 1 - p}
+
+    def sure(t):
+        return np.maximum(t["p"], t["q"])
+
+    reference, current = table(0, 1.0), table(1, 2.0)
+    exact = stats.ks_2samp(sure(reference), sure(current)).statistic
+    scores = {"score": "p", "positive": "yes"}, {"score": {"yes": "p", "no": "q"}}
+    for options in scores:
+        report = gpumon.evaluate(current, reference, target="y", **options)
+        row = one(report, "confidence_shift")
+        assert row.lower <= exact <= row.upper
+        assert row.value == pytest.approx(exact, abs=2e-3)
+        assert row.status == "alert"
+        divergence = one(report, "confidence_divergence")
+        ends = np.quantile(sure(reference), np.arange(1, 10) / 10)
+        counts = [np.bincount(np.searchsorted(ends, sure(t)), minlength=10) for t in (reference, current)]
+        assert divergence.value == pytest.approx(distance.jensenshannon(*counts, base=2), abs=5e-3)
+        limit = np.quantile(sure(reference), 0.99)
+        assert one(report, "unusually_sure_share").value == pytest.approx(
+            np.mean(sure(current) > limit), abs=1e-3
+        )
+
+
+def test_scores_that_are_turned_over_are_no_change_of_confidence():
+    p = np.round(np.random.default_rng(0).beta(2, 5, 4000), 1)
+    y = np.random.default_rng(1).random(4000) < 0.3
+    report = gpumon.evaluate({"y": y, "p": 1 - p}, {"y": y, "p": p}, target="y", score="p")
+    row = one(report, "confidence_shift")
+    assert row.lower == 0.0
+    assert row.value < 0.01  # 1 − 0.7 is not quite 0.3
+    assert one(report, "mean_confidence").status == "ok"
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.7])
+def test_unchanged_confidence_is_no_alarm(spread):
+    reference = planned(rows(2000, 0, spread))
+    for seed in range(1, 60):
+        current = rows((25, 60, 400)[seed % 3], seed, spread)
+        report = gpumon.evaluate(current, reference, metrics=["MD-11", "PD-03"])
+        assert {row.status for row in report.results} == {"ok"}, seed
+
+
+def test_without_a_reference_there_is_no_shift():
+    report = gpumon.evaluate(rows(500, 0), target="y", score=SCORE)
+    told = {row.metric for row in report.results}
+    assert set(SURE) <= told
+    assert told.isdisjoint((*SHIFTED, *UNUSUAL, "confidence_divergence"))
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 900), max_size=4), st.sampled_from(["cpu", "plain"]))
 def test_counts_do_not_depend_on_the_partitioning(cuts, backend):
@@ -128,6 +222,8 @@ def test_windows_and_segments_have_their_own():
     assert last.value == pytest.approx(p[2000:].mean())
     assert last.status == "alert"
     assert one(report, "mean_confidence", window="2024-01-01").status == "ok"
+    assert one(report, "confidence_shift", window="2024-01-03").status == "alert"
+    assert one(report, "confidence_shift", window="2024-01-01").status == "ok"
     south = one(report, "mean_confidence", window="2024-01-02", segment="g=south")
     assert south.value == pytest.approx(p[1000:2000][1::2].mean())
     assert south.n == 500

@@ -7,6 +7,7 @@
 ``confidence_spans``      least and largest confidence of a row of each cell (2, cells), and its entropy of many classes;
                           shared
 ``confidence_cells``      rows by cell of both sides, and the spans; ``margin_cells``, ``entropy_cells`` likewise
+``confidence_deciles``    rows of both sides in ten bins of the confidence, of about equal mass in the reference
 ``least_usual``           the confidence that one row of the *reference* in a hundred is below; ``most_usual`` above;
                           ``most_entropy`` the entropy that one in a hundred is above
 ========================  ================================================================================
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.profiles.confidence import QUANTITIES
-from gpumon.statistics import confidence, regression
+from gpumon.statistics import calibration, confidence, regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +43,12 @@ __all__ = [
 ]
 
 RARE = 0.01
+BINS = 10
 
 WITHOUT_LABELS = frozenset(
     {
         "confidence", "margin", "entropy", "entropy_ends", "confidence_rows", "entropy_rows", "confidence_spans",
-        "confidence_cells", "margin_cells", "entropy_cells", "least_usual", "most_usual", "most_entropy",
+        "confidence_cells", "margin_cells", "entropy_cells", "confidence_deciles", "least_usual", "most_usual", "most_entropy",
     }
 )  # fmt: skip
 SHARED = frozenset({"confidence_spans"})
@@ -140,6 +142,20 @@ def _both(before: Any, now: Any, place: NDArray[np.int64], reading: str) -> tupl
     return before[reading][place], now[reading], now["confidence_spans"]
 
 
+def _moments_of_both(before: Any, now: Any, place: NDArray[np.int64]) -> tuple[Any, ...]:
+    return before["confidence"][place], now["confidence"]
+
+
+def _deciles(before: Any, now: Any, place: NDArray[np.int64]) -> tuple[Any, Any]:
+    order = np.argsort(now["confidence_spans"].mean(axis=0), kind="stable")
+    was, rows = (side["confidence_rows"][:, order] for side in (before, now))
+    groups = calibration.equal_mass(np.nan_to_num(was), BINS)
+    return (
+        calibration.merged(was, groups, BINS)[place],
+        calibration.merged(rows, groups[place], BINS),
+    )
+
+
 def _present(before: Any, now: Any, place: NDArray[np.int64]) -> tuple[Any, ...]:
     return before["confidence"][place, 0], now["confidence"][:, 0]
 
@@ -179,9 +195,13 @@ OF_SCORES: dict[str, Callable[[Any], Any]] = OF_BOTH | {
 }
 TOGETHER_OF_SCORES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "confidence_cells": partial(_both, reading="confidence_rows"),
+    "confidence_deciles": _deciles,
     "present": _present,
+    "moments": _moments_of_both,
 }
 TOGETHER: dict[str, Callable[..., tuple[Any, ...]]] = {
     "present": _present,
+    "moments": _moments_of_both,
+    "confidence_deciles": _deciles,
     **{f"{name}_cells": partial(_both, reading=f"{name}_rows") for name in QUANTITIES},
 }

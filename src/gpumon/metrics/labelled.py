@@ -335,7 +335,8 @@ def _change(
     arguments = [
         part for name in metric.reads for part in TOGETHER[sides[0].kind][name](sides[0], sides[1], place)
     ]
-    found = metric.formula(*arguments)
+    found: Any = metric.formula(*arguments)
+    found = found if hasattr(found, "value") else Bounds(found, found, found)
     rows = _rows(metric, sides[1])
     nothing = np.full(found.value.shape, np.nan)
     certified = isinstance(found, Bounds)
@@ -429,6 +430,10 @@ def _row(
             error = _reach(before, now) / TWO_SIDED
             part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
             part["noise"] = -special.ndtri(level / 2) * error / scale
+            if metric.null is not None:
+                both = _Both(sides, place)
+                part["p_value"] = np.where(np.isnan(change), np.nan, metric.null.p_value(change, both))  # type: ignore[arg-type]
+                part["noise"] = metric.null.critical(level, both)  # type: ignore[arg-type]
             if metric.test is not None:
                 part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import BOUNDED, Metric
-from gpumon.metrics.significance import STUCK, UNTESTED
+from gpumon.metrics.significance import POOLED, STUCK, UNTESTED
 from gpumon.profiles.confidence import UNSURE
 from gpumon.statistics import (
     calibration_change,
@@ -93,6 +93,7 @@ PREDICTION_DRIFT = (
         known_as=MD_11,
         method="Student's interval of a mean",
         about="Mean of the probability of the likeliest class, of two classes max(p, 1 − p) [1/K to 1]; no labels are needed.",
+        null=POOLED,
         warn=0.01,
         alert=0.02,
     ),

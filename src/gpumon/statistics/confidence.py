@@ -16,7 +16,9 @@ from gpumon.statistics import intervals
 from gpumon.statistics.ecdf import Bounds, Certified
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     from gpumon.statistics import Counts, Floats
 
@@ -160,10 +162,14 @@ def confidence_distance(reference: Counts, current: Counts, spans: Floats) -> Bo
     leading, cells = reference.shape[:-1], reference.shape[-1]
     sides = [np.reshape(side, (-1, cells)) for side in (reference, current)]
     points = np.unique(spans)
+    ordered = []
+    for ends in spans[::-1]:
+        order = np.argsort(ends, kind="stable")
+        ordered.append((order, np.searchsorted(ends[order], points, side="right")))
     found = np.empty((3, len(sides[0])))
     for start in range(0, len(sides[0]), TOGETHER):
         some = slice(start, start + TOGETHER)
-        before, now = (_distribution(side[some], spans, points) for side in sides)
+        before, now = (_distribution(side[some], ordered) for side in sides)
         apart = np.maximum(before[0] - now[1], now[0] - before[1])
         reach = np.maximum(before[1] - now[0], now[1] - before[0])
         middle = np.abs(before[0] + before[1] - now[0] - now[1]) / 2
@@ -173,16 +179,20 @@ def confidence_distance(reference: Counts, current: Counts, spans: Floats) -> Bo
     return Bounds(np.clip(value, lower, upper), lower, upper)
 
 
-def _distribution(counts: Counts, spans: Floats, points: Floats) -> list[Floats]:
-    """The distribution function at ``points``, at least and at most; NaN where there are no rows."""
+def _distribution(
+    counts: Counts, ordered: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+) -> list[Floats]:
+    """The distribution function at some points, at least and at most; NaN where there are no rows.
+
+    ``ordered`` are the cells by their last and by their first value, and how many of these are not above each point.
+    """
     found = []
-    for ends in spans[::-1]:
-        order = np.argsort(ends, kind="stable")
-        below = np.cumsum(counts[..., order], axis=-1, dtype=np.float64)
-        rows = below[..., -1:]
+    for order, at in ordered:
+        below = np.zeros((len(counts), counts.shape[-1] + 1))
+        np.cumsum(counts[:, order], axis=-1, out=below[:, 1:])
         with np.errstate(invalid="ignore", divide="ignore"):
-            below = np.concatenate((0.0 * rows, below), axis=-1) / rows
-        found.append(below[..., np.searchsorted(ends[order], points, side="right")])
+            below /= below[:, -1:].copy()
+        found.append(below[:, at])
     return found
 
 
