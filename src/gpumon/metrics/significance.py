@@ -116,7 +116,8 @@ def _unseen_mass(level: float, readings: Readings) -> Floats:
 
 
 def _current_cells(readings: Readings) -> tuple[Any, ...]:
-    return (*readings["cells"], readings["edges"], readings["extremes"][1])
+    cells, now, registers = readings["cells"], readings["extremes"][1], readings["registers"][1]
+    return (*cells, readings["edges"], now, registers, readings["moments"][1], readings["scale"])
 
 
 KOLMOGOROV = Null(
