@@ -14,6 +14,8 @@ COUNTED = {
     "residuals": ("counts", "absolute", "extremes", "at_step", "missing"),
     "intervals": ("counts", "tallies", "extremes", "missing"),
     "expected losses": ("counts",),
+    "confidence": ("counts", "outside", "missing"),
+    "confusion": ("counts",),
 }
 OPTIONS = {
     "target": "y", "prediction": "p", "lower": "lo", "upper": "hi", "features": ["kind", "x"],
@@ -28,6 +30,19 @@ def client():
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+def equal_counts(here, there):
+    for sides in ((here.reference, there.reference), (here.current, there.current)):
+        one, two = sides
+        assert one.plan == two.plan
+        for key, state in one.states.items():
+            for name in COUNTED.get(key.aspect, ()):
+                assert (getattr(state, name) == getattr(two.states[key], name)).all(), (key, name)
+    for name in ("value", "lower", "upper", "ci_lower", "ci_upper", "p_value", "threshold"):
+        found = (report.results[name].astype(float) for report in (here, there))
+        assert np.allclose(*found, rtol=1e-9, atol=1e-12, equal_nan=True), name
+    assert here.results["status"].tolist() == there.results["status"].tolist()
 
 
 def write(folder, files, seed):
@@ -51,16 +66,34 @@ def test_a_regression_with_intervals_and_features(client, tmp_path, small_partit
     here = gpumon.evaluate(current, reference, engine="local", **OPTIONS)
     there = gpumon.evaluate(current, reference, engine=client, **OPTIONS)
     assert there.facts["Engine"].startswith("dask, 2 workers")
-    for sides in ((here.reference, there.reference), (here.current, there.current)):
-        one, two = sides
-        assert one.plan == two.plan
+    equal_counts(here, there)
+    for one, two in ((here.reference, there.reference), (here.current, there.current)):
         for key, state in one.states.items():
-            for name in COUNTED.get(key.aspect, ()):
-                assert (getattr(state, name) == getattr(two.states[key], name)).all(), (key, name)
             if key.aspect == "expected losses":
                 assert (state.sums[:, 0] == two.states[key].sums[:, 0]).all()
-    for name in ("value", "lower", "upper", "ci_lower", "ci_upper", "p_value", "threshold"):
-        found = (report.results[name].astype(float) for report in (here, there))
-        assert np.allclose(*found, rtol=1e-9, atol=1e-12, equal_nan=True), name
-    assert here.results["status"].tolist() == there.results["status"].tolist()
     assert {"estimated_mae", "interval_coverage", "conformal_coverage"} <= set(there.results["metric"])
+
+
+def test_the_confidence_of_four_classes(client, tmp_path, small_partitions):
+    classes = ["a", "b", "c", "d"]
+
+    def written(folder, seed, spread):
+        folder.mkdir()
+        rng = np.random.default_rng(seed)
+        for i in range(4):
+            p = rng.dirichlet(np.full(4, spread), 1_200)
+            p[rng.random(1_200) < 0.01, 2] = np.nan
+            table = {"y": rng.choice(classes, 1_200), "group": rng.choice(["north", "south"], 1_200)}
+            table |= {f"p_{name}": p[:, k] for k, name in enumerate(classes)}
+            table["t"] = np.datetime64("2026-03-01") + rng.integers(0, 2, 1_200)
+            pq.write_table(pa.table(table), folder / f"{i:02}.parquet")
+        return str(folder)
+
+    tables = written(tmp_path / "current", 1, 2.0), written(tmp_path / "reference", 0, 0.5)
+    options = {"target": "y", "score": "p_", "timestamp": "t", "every": "1d", "by": "group"}
+    here = gpumon.evaluate(*tables, engine="local", **options)
+    there = gpumon.evaluate(*tables, engine=client, **options)
+    equal_counts(here, there)
+    (row,) = there.results.where(metric="mean_confidence", window=None, segment=None)
+    assert row.status == "alert"
+    assert row.n < 4_800

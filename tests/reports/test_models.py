@@ -94,6 +94,47 @@ def test_a_chart_can_be_asked_for_by_name(report, tmp_path):
         report.plot("rock")
 
 
+def drawn_shares(figure: ET.Element) -> list[np.ndarray]:
+    """The heights of the two curves, from the floor up, in units of the drawing."""
+    paths = [p.get("d") for p in figure.findall(f"{TAG}path") if p.get("stroke-width") == "1.8"]
+    return [np.array([-float(point.split()[1]) for point in d[1:].split("L")]) for d in paths]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_how_sure_the_model_is_is_drawn_of_two_classes_and_of_many(classes, tmp_path):
+    names = [HOSTILE, *"abcdef"][:classes]
+
+    def rows(seed, spread):
+        rng = np.random.default_rng(seed)
+        p = rng.dirichlet(np.full(classes, spread), 20_000)
+        p[rng.random(20_000) < 0.05] = np.eye(classes)[0]
+        y = np.array(names)[(p.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1).clip(0, classes - 1)]
+        return {"y": y} | {f"p{i}": p[:, i] for i in range(classes)}, p.max(axis=1)
+
+    (current, now), (reference, before) = rows(1, 0.6), rows(0, 1.5)
+    score = {name: f"p{i}" for i, name in enumerate(names)} if classes > 2 else "p0"
+    report = gpumon.evaluate(
+        current, reference, target="y", score=score, positive=None if classes > 2 else HOSTILE
+    )
+    svg = models.charts(report)["confidence"]
+    ends = np.linspace(1 / classes, 1, 21)
+    shares = np.concatenate([np.histogram(side, ends)[0] / 20_000 for side in (before, now)])
+    heights = np.concatenate(drawn_shares(ET.fromstring(svg)))
+    scale = np.polyfit(shares, heights, 1)
+    assert np.abs(np.polyval(scale, shares) - heights).max() < 0.02 * np.ptp(heights)
+    assert scale[0] > 0
+    assert "probability of the likeliest class" in " ".join(ET.fromstring(svg).itertext())
+    report.save(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "How sure the model is" in page
+    assert "<script>alert" not in page
+
+
+def test_scores_that_are_no_probabilities_have_no_chart_of_confidence():
+    table = {"y": [0, 1, 0, 1] * 50, "p": [-2.0, 3.0, 0.5, 0.1] * 50}
+    assert "confidence" not in models.charts(gpumon.evaluate(table, table, target="y", score="p"))
+
+
 def test_residuals_of_a_regression_are_drawn():
     rng = np.random.default_rng(0)
     y = rng.normal(size=5000)

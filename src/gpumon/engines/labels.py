@@ -15,10 +15,11 @@ from gpumon.engines.coding import Coder, number_of
 from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts, strings
 from gpumon.engines.expected_losses import Expecting
 from gpumon.errors import InputError, OptionError, SchemaError
-from gpumon.kernels import ConfusionCounts, ResidualCounts, ScoreCounts, select
+from gpumon.kernels import ConfidenceCounts, ConfusionCounts, ResidualCounts, ScoreCounts, on_host, select
 from gpumon.kernels.expected_losses import ExpectedCounts
 from gpumon.kernels.lookup import Guide, guide
 from gpumon.kernels.predicted_intervals import IntervalCounts
+from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import (
@@ -264,6 +265,9 @@ def _classification(
             states["", f"scores {text}"] = Scores.on(
                 (target, by_class[text]), weight, (text,), edges, np.zeros(0)
             )
+        if len(classes) > 1:
+            columns = (target, *(by_class[text] for text in classes))
+            states["", "confidence"] = Confidence.on(columns, weight)
     elif scores and task == "binary":
         edges = score_edges(as_floats(sample[scores[0]]), (labelling.threshold,))
         if prediction:
@@ -346,7 +350,7 @@ class LabelCounter:
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
         self.kernels = kernels
-        own = Confusion | Scores | Residuals | SortedScores | Intervals | ExpectedLosses
+        own = Confusion | Scores | Confidence | Residuals | SortedScores | Intervals | ExpectedLosses
         self.states: dict[tuple[str, str], Labelled] = {
             key: state for key, state in like.plan.items() if isinstance(state, own)
         }
@@ -354,7 +358,7 @@ class LabelCounter:
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
         self.expected: dict[tuple[str, str], Expecting] = {}
         for key, state in self.states.items():
-            if isinstance(state, Scores):
+            if isinstance(state, Scores | Confidence):
                 self.guides[key] = (guide(state.edges),)
             elif isinstance(state, Residuals):
                 self.guides[key] = tuple(guide(each) for each in (state.edges, state.sizes, state.steps))
@@ -427,6 +431,11 @@ class LabelTally:
                 guides: Any = self.counter.guides[key]
                 centre = float(state.centre[0])
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
+            elif isinstance(state, Confidence):
+                scores = scores_of(state.columns[1:], batch)
+                (table_of_cells,) = self.counter.guides[key]
+                host = on_host(self.counter.kernels)
+                host.confidences(scores, weights, offsets, places, table_of_cells, into)
             elif isinstance(state, Intervals):
                 predicted_intervals.count(state, batch, offsets, places, into)
             elif isinstance(state, ExpectedLosses):
@@ -517,7 +526,7 @@ def predicted_classes(
     state: Confusion | Groups | SliceLosses, batch: pa.RecordBatch, coded: Coded
 ) -> NDArray[np.int32]:
     """The number of the class that is predicted for every row, as ``coded`` numbers them."""
-    k, there = len(state.classes), set(batch.schema.names)
+    k = len(state.classes)
     if state.threshold.size:
         p, valid = numbers(batch.column(state.columns[1]))
         codes: NDArray[np.int32] = (p >= state.threshold[0]).astype(np.int32)
@@ -528,16 +537,22 @@ def predicted_classes(
             codes[missing] = k + 1
         return codes
     if len(state.columns) > 2:
-        nothing = np.full(batch.num_rows, np.nan)
-        scores = np.stack([as_floats(batch.column(c)) if c in there else nothing for c in state.columns[1:]])
+        scores = scores_of(state.columns[1:], batch)
         known = np.isfinite(scores).all(axis=0)
         return np.where(known, np.argmax(np.nan_to_num(scores), axis=0), k + 1).astype(np.int32)
     return coded(state.classes, state.columns[1])
 
 
+def scores_of(columns: Sequence[str], batch: pa.RecordBatch) -> NDArray[np.float64]:
+    """Columns of scores side by side, (columns, rows); NaN where missing, or where the batch lacks the column."""
+    there, nothing = set(batch.schema.names), np.full(batch.num_rows, np.nan)
+    return np.stack([as_floats(batch.column(name)) if name in there else nothing for name in columns])
+
+
 _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Confusion: (ConfusionCounts, ConfusionCounts._fields),
     Scores: (ScoreCounts, ScoreCounts._fields),
+    Confidence: (ConfidenceCounts, ConfidenceCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
     Intervals: (IntervalCounts, IntervalCounts._fields),
     ExpectedLosses: (ExpectedCounts, ExpectedCounts._fields),

@@ -28,8 +28,10 @@ __all__ = [
     "BACKENDS",
     "LEAST_PROBABILITY",
     "REGISTERS",
+    "TOTAL_OFF",
     "Bitmask",
     "Comoments",
+    "ConfidenceCounts",
     "ConfusionCounts",
     "HostKernels",
     "Kernels",
@@ -50,6 +52,8 @@ REGISTERS = 4096
 """HyperLogLog registers of a column (p = 12): a standard error of 1.04 / 64 = 1.6 %."""
 LEAST_PROBABILITY = 1e-15
 """The least probability of what happened whose logarithm is taken: a sure mistake costs 34.5 nats and not infinitely many."""
+TOTAL_OFF = 0.1
+"""How far the probabilities of all classes may be from 1 in total: that much comes from rounding those of a thousand."""
 
 CROSSOVER = 256 * 2**20
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"  # for tests: far too slow for data
@@ -129,6 +133,16 @@ class ResidualCounts(NamedTuple):
     at_step: NDArray[np.int64]  # (places, j + 5)
     errors: NDArray[np.float64]  # (places, j + 5, 4)
     missing: NDArray[np.int64]  # (places, 3)
+
+
+class ConfidenceCounts(NamedTuple):
+    """What probabilities of classes leave behind, a place for every slice; see ``profiles.confidence.Confidence``."""
+
+    counts: NDArray[np.int64]  # (places, 3, m + 5)
+    mass: NDArray[np.float64]  # the same, or without elements where there are no weights
+    sums: NDArray[np.float64]  # (places, 8)
+    outside: NDArray[np.int64]  # (places, 2)
+    missing: NDArray[np.int64]  # (places, 1)
 
 
 class LossCounts(NamedTuple):
@@ -287,6 +301,21 @@ class HostKernels(Kernels, Protocol):
 
         ``codes`` (columns, rows) are the bins of the rows, ``starts`` (columns + pairs + 1,) where the cells of each
         column, then of each pair begin; ``loss`` is finite.
+        """
+        ...
+
+    def confidences(
+        self,
+        scores: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        guide: Guide,
+        into: ConfidenceCounts,
+    ) -> None:
+        """Add how sure ``scores`` (classes, rows) are of every row to ``into``: the largest, the margin, the entropy.
+
+        NaN where missing; a row whose total is further from 1 than ``TOTAL_OFF`` has no probabilities.
         """
         ...
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
+from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, TOTAL_OFF, Comoments
+from gpumon.kernels.confidence import measured
 from gpumon.kernels.expected_losses import coded
 from gpumon.kernels.forest import walked
 
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import ConfusionCounts, LossCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels import (
+        ConfidenceCounts,
+        ConfusionCounts,
+        LossCounts,
+        NumericColumn,
+        ResidualCounts,
+        ScoreCounts,
+    )
     from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
@@ -245,6 +253,19 @@ def losses(
 ) -> None:
     """Sums of losses by bins; see :class:`gpumon.kernels.HostKernels`."""
     _losses(codes, starts, loss, _weights(weights), offsets, places, *into)
+
+
+def confidences(
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    into: ConfidenceCounts,
+) -> None:
+    """How sure a model is of its rows; see :class:`gpumon.kernels.HostKernels`."""
+    values, kind = measured(scores, TOTAL_OFF)
+    _confidences(values, kind, _weights(weights), offsets, places, *_numbers(guide), *into)
 
 
 def _weights(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -917,6 +938,62 @@ def _add_losses(left, right, size, loss, weights, first, n, sums, mass):
             n[cell] += 1
             sums[cell, 0] += loss[i]
             sums[cell, 1] += loss[i] * loss[i]
+
+
+@compiled
+def _confidences(
+    values,
+    kind,
+    weights,
+    offsets,
+    places,
+    limits,
+    first,
+    linear,
+    origin,
+    scale,
+    shift,
+    base,
+    stride,
+    deep,
+    counts,
+    mass,
+    sums,
+    outside,
+    missing,
+):
+    numbers = np.empty(BLOCK)
+    pieces = np.empty(BLOCK, np.uint16)
+    cells = np.empty(BLOCK, np.uint16)
+    for s in range(offsets.size - 1):
+        place = places[s]
+        for start in range(offsets[s], offsets[s + 1], BLOCK):
+            stop = min(start + BLOCK, offsets[s + 1])
+            what = kind[start:stop]
+            for i in range(what.size):
+                if what[i] == 1:
+                    missing[place, 0] += 1
+                elif what[i] > 1:
+                    outside[place, what[i] - 2] += 1
+                else:
+                    w = weights[start + i] if weights.size else 1.0
+                    sums[place, 0] += w
+                    sums[place, 1] += w * w
+            for q in range(values.shape[0]):
+                block = values[q, start:stop]
+                _pieces(block, first.size - 1, linear, origin, scale, shift, base, numbers, pieces)
+                _cells(block, pieces, limits, first, stride, deep, cells)
+                total, squares = 0.0, 0.0
+                for i in range(block.size):
+                    if what[i] == 0:
+                        w = weights[start + i] if weights.size else 1.0
+                        counts[place, q, cells[i]] += 1
+                        total += w * block[i]
+                        squares += w * (block[i] * block[i])
+                        if weights.size:
+                            mass[place, q, cells[i]] += w
+                sums[place, 2 + 2 * q] += total
+                sums[place, 3 + 2 * q] += squares
 
 
 def ready() -> None:

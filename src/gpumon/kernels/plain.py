@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, Comoments
+from gpumon.kernels import LEAST_PROBABILITY, REGISTERS, TOTAL_OFF, Comoments
 from gpumon.kernels.expected_losses import coded
+from gpumon.kernels.logarithm import natural_log
 from gpumon.kernels.lookup import cells_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.kernels import ConfusionCounts, LossCounts, NumericColumn, ResidualCounts, ScoreCounts
+    from gpumon.kernels import (
+        ConfidenceCounts,
+        ConfusionCounts,
+        LossCounts,
+        NumericColumn,
+        ResidualCounts,
+        ScoreCounts,
+    )
     from gpumon.kernels.expected_losses import Forest
     from gpumon.kernels.lookup import Dictionary, Guide
 
@@ -317,6 +325,45 @@ def losses(
                 into.sums[place, first:last, i] += np.bincount(at, values[start:stop], size)
             for i, values in enumerate((w, w**2) if weights is not None else ()):
                 into.mass[place, first:last, i] += np.bincount(at, values[start:stop], size)
+
+
+def confidences(
+    scores: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    into: ConfidenceCounts,
+) -> None:
+    """How sure a model is of its rows; see :class:`gpumon.kernels.HostKernels`."""
+    edges, rows = _edges(guide), scores.shape[1]
+    w = np.ones(rows) if weights is None else weights
+    missing = np.asarray(~np.isfinite(scores).all(axis=0))
+    outside = np.asarray(~missing & ~((scores >= 0) & (scores <= 1)).all(axis=0))
+    first, second, total, entropy = (np.zeros(rows) for _ in range(4))
+    for column in scores:
+        p = np.where(missing | outside, 0.0, column)
+        second = np.maximum(second, np.minimum(p, first))
+        first = np.maximum(first, p)
+        total += p
+        there = p >= np.finfo(np.float64).tiny
+        entropy += np.where(there, p * natural_log(np.where(there, p, 1.0)), 0.0)
+    entropy = np.clip(-entropy / natural_log(len(scores)), 0.0, 1.0)
+    off = np.asarray(~missing & ~outside & (np.abs(total - 1.0) > TOTAL_OFF))
+    known, size = ~(missing | outside | off), edges.size + 5
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        at = start + np.flatnonzero(known[start:stop])
+        sums = [w[at].sum(), (w[at] ** 2).sum()]
+        for i, values in enumerate((first, first - second, entropy)):
+            x = values[at]
+            cell = cells_of(x, edges)
+            into.counts[place, i] += np.bincount(cell, minlength=size)
+            if weights is not None:
+                into.mass[place, i] += np.bincount(cell, w[at], size)
+            sums += [(w[at] * x).sum(), (w[at] * x**2).sum()]
+        into.sums[place] += sums
+        into.outside[place] += [np.count_nonzero(each[start:stop]) for each in (outside, off)]
+        into.missing[place] += np.count_nonzero(missing[start:stop])
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

@@ -18,10 +18,6 @@ of scores
 ``excess``             Σ (y − p)(1 − 2p) (slices,); ``promised`` its variance Σ (1 − 2p)²·p(1 − p) if p is calibrated
 ``gap``                moments of score − label (slices, 3)
 ``calibrated``         the isotonic calibration of the *reference*'s cells, for estimates without labels
-``confidence``         moments (slices, 3) of max(p, 1 − p), labelled or not
-``margin``             the same of |2p − 1|
-``probable_rows``      all rows by cell between ``bin_edges`` (slices, m), weighted; ``probable_sums`` Σ score. NaN
-                       where scores are no probabilities
 ``all_bins``           rows by bin between the edges (slices, m), labelled or not, on ``bin_edges`` (m + 1,)
 ``threshold``          from which score on a row is predicted positive; shared
 ``threshold_rows``     all rows by cell between ``threshold_edges`` (m + 2,), which reach to −∞ (slices, m + 1), weighted;
@@ -43,7 +39,8 @@ of quantities
 ``targets``            moments of the target
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
-                       See also :mod:`gpumon.metrics.interval_readings` and :mod:`gpumon.metrics.expected_readings`.
+                       See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings` and
+                       :mod:`gpumon.metrics.confidence_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -61,8 +58,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import expected_readings, interval_readings
+from gpumon.metrics import confidence_readings, expected_readings, interval_readings
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
+from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
@@ -91,17 +89,20 @@ MATURITY = 0.8
 SHOWN_CLASSES = 50
 """Classes up to which each has rows of its own in the report; of more there is the average alone."""
 
-SHARED = frozenset(
-    {
-        "single",
-        "threshold",
-        "threshold_cell",
-        "threshold_edges",
-        "bin_edges",
-        "residual_edges",
-        "absolute_edges",
-        "nominal",
-    }
+SHARED = (
+    frozenset(
+        {
+            "single",
+            "threshold",
+            "threshold_cell",
+            "threshold_edges",
+            "bin_edges",
+            "residual_edges",
+            "absolute_edges",
+            "nominal",
+        }
+    )
+    | confidence_readings.SHARED
 )
 PROBABILITY = frozenset(
     {
@@ -124,14 +125,11 @@ WITHOUT_LABELS = (
             "coverage",
             "predicted_classes",
             "scored",
-            "confidence",
             "all_bins",
             "threshold_rows",
-            "margin",
-            "probable_rows",
-            "probable_sums",
         }
     )
+    | confidence_readings.WITHOUT_LABELS
     | interval_readings.WITHOUT_LABELS
     | expected_readings.WITHOUT_LABELS
 )
@@ -209,12 +207,14 @@ class LabelReadings:
                 isinstance(state, Scores) and state.threshold.size
             ):
                 continue  # predictions come from elsewhere
-            if not {"confidence", "margin", "probable_rows"}.isdisjoint(metric.reads) and aspect != "scores":
+            if aspect.startswith("scores ") and not confidence_readings.WITHOUT_LABELS.isdisjoint(
+                metric.reads
+            ):
                 continue  # of one class among many it says nothing
             if "coverage" in metric.reads and parts:
                 continue  # another aspect has told it
             if not together.keys().isdisjoint(metric.reads):
-                if aspect in {"scores", "residuals", "intervals"}:
+                if aspect in {"scores", "confidence", "residuals", "intervals"}:
                     parts += _change(metric, sides, place, level)
                 continue
             if isinstance(state, Scores) and aspect != "scores":
@@ -373,7 +373,8 @@ def _change(
     arguments = [
         part for name in metric.reads for part in TOGETHER[sides[0].kind][name](sides[0], sides[1], place)
     ]
-    found = metric.formula(*arguments)
+    found: Any = metric.formula(*arguments)
+    found = found if hasattr(found, "value") else Bounds(found, found, found)
     rows = _rows(metric, sides[1])
     nothing = np.full(found.value.shape, np.nan)
     certified = isinstance(found, Bounds)
@@ -395,8 +396,7 @@ def _change(
     if metric.judged:
         part["effect"] = found.value if metric.better == "lower" else np.abs(found.value)
         if level is not None and metric.null is not None:
-            together = TOGETHER[sides[0].kind]
-            both = {name: make(sides[0], sides[1], place) for name, make in together.items()}
+            both = _Both(sides, place)
             part["p_value"] = np.where(np.isnan(found.value), np.nan, metric.null.p_value(found.value, both))  # type: ignore[arg-type]
             part["noise"] = metric.null.critical(level, both)  # type: ignore[arg-type]
         elif level is not None:
@@ -408,6 +408,17 @@ def _change(
                     part["p_value"] = 2 * special.ndtr(-np.abs(found.value) / error)
                 part["noise"] = -special.ndtri(level / 2) * error
     return (part,)
+
+
+class _Both:
+    """What formulas read of both sides together, made when it is asked for."""
+
+    def __init__(self, sides: tuple[_Side, _Side], place: NDArray[np.int64]) -> None:
+        self.sides = sides
+        self.place = place
+
+    def __getitem__(self, name: str) -> tuple[Any, ...]:
+        return TOGETHER[self.sides[0].kind][name](*self.sides, self.place)
 
 
 def _is_exact(metric: Metric, side: _Side) -> bool:
@@ -457,6 +468,10 @@ def _row(
             error = _reach(before, now) / TWO_SIDED
             part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
             part["noise"] = -special.ndtri(level / 2) * error / scale
+            if metric.null is not None:
+                both = _Both(sides, place)
+                part["p_value"] = np.where(np.isnan(change), np.nan, metric.null.p_value(change, both))  # type: ignore[arg-type]
+                part["noise"] = metric.null.critical(level, both)  # type: ignore[arg-type]
             if metric.test is not None:
                 part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)
@@ -531,6 +546,8 @@ def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
         if "coverage" in metric.reads:
             return np.asarray(counts.sum(axis=(-1, -2)))
         return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
+    if side.kind is Confidence:
+        return np.asarray(confidence_readings.rows(side))
     if "coverage" in metric.reads:
         return np.array([state.rows for state in side.states])
     if side.kind is Intervals:
@@ -547,9 +564,12 @@ def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
         counts = side.stack("counts")
         both = (counts[:, :2].sum(axis=-1) > 0).all(axis=-1)
         words[(rows > 0) & ~both] = "the labels are all of one class"
-        if not PROBABILITY.isdisjoint(metric.reads):
-            outside = side.stack("outside")[:, :2].sum(axis=-1)
+        sure = not confidence_readings.WITHOUT_LABELS.isdisjoint(metric.reads)
+        if sure or not PROBABILITY.isdisjoint(metric.reads):
+            outside = side.stack("outside")[:, : 3 if sure else 2].sum(axis=-1)
             words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
+    if side.kind is Confidence:
+        words = confidence_readings.why(side, rows)
     undefined = words == ""
     words[undefined] = "undefined: there is nothing to divide by"
     return words
@@ -728,30 +748,6 @@ def _labelled_and_all(side: _Side) -> Any:
     return np.array([(state.labelled, state.rows) for state in side.states], np.float64)
 
 
-def _confidence(side: _Side) -> Any:
-    """Moments of max(p, 1 − p): sums are exact, as no cell reaches over ½; squares suppose a cell's mean."""
-    rows = side.stack("mass" if side.states[0].weight else "counts")[..., :-2].sum(axis=1)
-    sums = side.stack("probability")[..., :-2].sum(axis=1)
-    middle = sums / np.where(rows > 0, rows, 1.0)
-    total = np.where(middle < 0.5, rows - sums, sums)
-    outside = np.where(side.stack("outside").sum(axis=-1) > 0, np.nan, 0.0)
-    n = rows.sum(axis=-1) + outside
-    squares = (rows * np.maximum(middle, 1 - middle) ** 2).sum(axis=-1)
-    return regression.moments(n, total.sum(axis=-1), squares)
-
-
-def _margin(side: _Side) -> Any:
-    n, mean, squares = np.moveaxis(side["confidence"], -1, 0)
-    return np.stack((n, 2 * mean - 1, 4 * squares), axis=-1)
-
-
-def _probabilities(side: _Side, *, sums: bool) -> Any:
-    """Rows of all labels by cell, or Σ score there; NaN where scores are no probabilities."""
-    rows = side.stack("probability" if sums else "mass" if side.states[0].weight else "counts")
-    outside = np.where(side.stack("outside").sum(axis=-1) > 0, np.nan, 0.0)
-    return rows[..., 2:-3].sum(axis=1) + outside[:, None]
-
-
 def _bin_edges(side: _Side) -> Any:
     edges = side.states[0].edges
     return np.append(edges, np.nextafter(edges[-1], np.inf))
@@ -815,7 +811,13 @@ def _residual_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tup
 
 TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     Confusion: {},
-    Scores: {"tables": _strata, "losses": _score_losses, "both_bins": _calibration_bins},
+    Scores: {
+        "tables": _strata,
+        "losses": _score_losses,
+        "both_bins": _calibration_bins,
+        **confidence_readings.TOGETHER_OF_SCORES,
+    },
+    Confidence: confidence_readings.TOGETHER,
     Residuals: {"losses": _residual_losses},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
@@ -847,10 +849,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "excess": _excess,
         "promised": _promised,
         "gap": _gap,
-        "confidence": _confidence,
-        "margin": _margin,
-        "probable_rows": partial(_probabilities, sums=False),
-        "probable_sums": partial(_probabilities, sums=True),
+        **confidence_readings.OF_SCORES,
         "all_bins": lambda side: side.stack("counts").sum(axis=1)[:, 2:-3],
         "bin_edges": _bin_edges,
         "threshold": lambda side: float(side.states[0].threshold[0]),
@@ -895,6 +894,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
         **interval_readings.CONFORMAL,
     },
+    Confidence: confidence_readings.READINGS,
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
     ExpectedLosses: expected_readings.READINGS,
 }

@@ -22,7 +22,7 @@ from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import Rows
 from gpumon.statistics.association import correlation, frobenius
-from gpumon.statistics.ecdf import Bounds
+from gpumon.statistics.ecdf import Bounds, Certified
 from gpumon.statistics.resampling import SQUARES, Noise, noise_floors, wasserstein_binned
 from gpumon.statistics.significance import fisher_z_p
 from gpumon.statistics.summaries import kurtosis
@@ -199,6 +199,10 @@ def _block(
     else:
         found, before = computed(1), computed(0)
         before = before.value if isinstance(before, Bounds) else before
+    ends = {}
+    if isinstance(found, Certified):
+        ends = {name: _placed(getattr(found, name), mine, shape) for name in ("ci_lower", "ci_upper")}
+        found = Bounds(*found[:3])
     bounds = found if isinstance(found, Bounds) else Bounds(found, found, found)
     value, lower, upper, before = (_placed(x, mine, shape) for x in (*bounds, before))
     method = metric.method
@@ -212,7 +216,7 @@ def _block(
         method = metric.method.replace(CERTIFIED, "exact, sorted")
     rows = np.broadcast_to(readings["missing"][1][..., 1], shape)
     n = np.broadcast_to(readings["present"][1], shape) if "missing" not in metric.reads else rows
-    for x in (value, lower, upper):
+    for x in (value, lower, upper, *ends.values()):
         x[rows == 0] = np.nan
     judged = metric.judged and block[0].comparable
     effect = np.abs(value if metric.compares else value - before) if judged else np.full(shape, np.nan)
@@ -220,9 +224,10 @@ def _block(
     if level is None:
         pass
     elif metric.null is not None:
-        p = np.where(np.isnan(value), np.nan, np.broadcast_to(metric.null.p_value(value, readings), shape))
+        some: Any = readings if len(mine) == len(block) else _Some(readings, mine)
+        p = np.where(np.isnan(value), np.nan, _placed(metric.null.p_value(value[mine], some), mine, shape))
         if judged:
-            noise = np.broadcast_to(metric.null.critical(level, readings), shape)
+            noise = _placed(metric.null.critical(level, some), mine, shape)
     elif metric.compares and block[0].comparable:
         floor = floors.of(metric)
         if floor is not None:
@@ -245,8 +250,21 @@ def _block(
                 "noise": np.where(np.isinf(noise[i]), np.nan, noise[i]),  # of a constant reference
                 "method": method,
             }
+            | {name: array[i] for name, array in ends.items()}
         )
     return parts
+
+
+class _Some:
+    """The readings of some columns of a block."""
+
+    def __init__(self, readings: Readings, mine: list[int]) -> None:
+        self.readings = readings
+        self.mine = mine
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.readings[name]
+        return tuple(x[self.mine] for x in found) if isinstance(found, tuple) else found[self.mine]
 
 
 def _placed(x: Any, mine: list[int], shape: tuple[int, int]) -> Floats:

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpumon.metrics.metric import BOUNDED, Metric
-from gpumon.metrics.significance import STUCK, UNTESTED
+from gpumon.metrics.significance import POOLED, STUCK, UNTESTED
+from gpumon.profiles.confidence import UNSURE
 from gpumon.statistics import (
     calibration_change,
     classification,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
-UNSURE = 0.6
+MD_11 = (("score", "MD-11"),)
 SCORES = ("score", "prediction")
 
 
@@ -89,9 +90,10 @@ PREDICTION_DRIFT = (
         intervals.mean,
         reads=("confidence",),
         compares=False,
-        known_as=(("score", "MD-11"),),
+        known_as=MD_11,
         method="Student's interval of a mean",
-        about="Mean of the probability of the likelier of two classes, max(p, 1 − p) [½ to 1]; no labels are needed.",
+        about="Mean of the probability of the likeliest class, of two classes max(p, 1 − p) [1/K to 1]; no labels are needed.",
+        null=POOLED,
         warn=0.01,
         alert=0.02,
     ),
@@ -101,40 +103,43 @@ PREDICTION_DRIFT = (
         intervals.mean,
         reads=("margin",),
         compares=False,
-        known_as=(("score", "MD-11"),),
+        known_as=MD_11,
         method="Student's interval of a mean",
-        about="Mean of the probability of the likelier of two classes less that of the other, |2p − 1| [0 to 1]; no labels are "
-        "needed.",
+        about="Mean of the probability of the likeliest class less that of the second likeliest, of two classes |2p − 1| "
+        "[0 to 1]; no labels are needed.",
     ),
     Metric(
         "PD-03",
         "mean_entropy",
-        confidence.mean_entropy,
-        reads=("probable_rows", "probable_sums", "bin_edges"),
+        confidence.mean_between,
+        reads=("entropy", "entropy_ends"),
         compares=False,
-        known_as=(("score", "MD-11"),),
-        method=f"over ln 2; {BOUNDED}",
+        known_as=MD_11,
+        method="over ln K; exact of many classes, of a binary score certified by cells; Student's interval",
+        about="Mean of the entropy −Σ p ln p of the classes' probabilities over ln K, that of K equally likely ones [0 to 1]: 0 "
+        "where the model is sure, 1 where it knows nothing. No labels are needed.",
     ),
     *(
         Metric(
             "PD-03",
             "confidence_quantile",
             partial(confidence.confidence_quantile, level=level),
-            reads=("probable_rows", "bin_edges"),
+            reads=("confidence_rows", "confidence_spans"),
             compares=False,
-            known_as=(("score", "MD-11"),),
-            method=f"level {level}, {BOUNDED}",
+            known_as=MD_11,
+            method=f"level {level}, certified by cells",
         )
         for level in (0.05, 0.5, 0.95)
     ),
     Metric(
         "PD-03",
         "low_confidence_share",
-        partial(confidence.low_confidence_share, below=UNSURE),
-        reads=("probable_rows", "bin_edges"),
+        partial(confidence.share_below, below=UNSURE),
+        reads=("confidence_rows", "confidence_spans"),
         compares=False,
-        known_as=(("score", "MD-11"),),
-        method=f"max(p, 1 − p) below {UNSURE}; {BOUNDED}",
+        known_as=MD_11,
+        method=f"largest probability below {UNSURE}; certified by cells; Wilson's interval",
+        about=f"Share of the rows whose likeliest class has a probability below {UNSURE} [0 to 1]; no labels are needed.",
     ),
     Metric(
         "PD-04",
@@ -195,10 +200,10 @@ PREDICTION_DRIFT = (
         "PD-14",
         "stuck_share",
         modes.stuck_share,
-        reads=("cells", "edges", "extremes", "registers"),
+        reads=("cells", "edges", "extremes", "registers", "moments", "scale"),
         on=("numeric",),
         roles=SCORES,
-        method="the cell that gained the most; a binomial for each cell, all cells together",
+        method="beyond 4 times the odds of the reference's most frequent value; Wilson's interval; a binomial for each cell",
         warn=0.05,
         alert=0.1,
         null=STUCK,

@@ -25,6 +25,7 @@ __all__ = [
     "CRAMER",
     "GOOD_TURING",
     "KOLMOGOROV",
+    "POOLED",
     "PROPORTION",
     "STUCK",
     "UNTESTED",
@@ -64,6 +65,20 @@ def _standard_error(readings: Readings) -> Floats:
         return np.asarray(np.sqrt(together * (1 / n + 1 / m) / summaries.variance(reference)))
 
 
+def _pooled_error(readings: Readings) -> Floats:
+    """Of a difference of two means when nothing has changed, by the variance of both sides together."""
+    reference, current = readings["moments"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        together = summaries.variance(chan(reference, current))
+        return np.asarray(np.sqrt(together * (1 / reference[..., 0] + 1 / current[..., 0])))
+
+
+def _pooled_p(change: Floats, readings: Readings) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.abs(change) / _pooled_error(readings)
+    return np.asarray(np.where(change == 0, 1.0, 2 * special.ndtr(-z)))
+
+
 def _proportion_error(readings: Readings) -> Floats:
     (k, n), (l, m) = _missing(readings)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,7 +116,8 @@ def _unseen_mass(level: float, readings: Readings) -> Floats:
 
 
 def _current_cells(readings: Readings) -> tuple[Any, ...]:
-    return (*readings["cells"], readings["edges"], readings["extremes"][1])
+    cells, now, registers = readings["cells"], readings["extremes"][1], readings["registers"][1]
+    return (*cells, readings["edges"], now, registers, readings["moments"][1], readings["scale"])
 
 
 KOLMOGOROV = Null(
@@ -124,6 +140,8 @@ WELCH = Null(
     lambda _, readings: significance.welch_p(*readings["moments"]),
     lambda level, readings: _z(level) * _standard_error(readings),
 )
+POOLED = Null(_pooled_p, lambda level, readings: _z(level) * _pooled_error(readings))
+"""Of two means of a skewed quantity: few rows may all be alike, and their own variance then promises too small an error."""
 GOOD_TURING = Null(
     lambda value, _: np.full(np.shape(value), np.nan),
     _unseen_mass,

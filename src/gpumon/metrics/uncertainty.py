@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpumon.metrics.metric import CERTIFIED, Metric
 from gpumon.metrics.significance import KOLMOGOROV
-from gpumon.statistics import ecdf, intervals, prediction_intervals
+from gpumon.statistics import confidence, distances, ecdf, intervals, prediction_intervals
 
 __all__ = ["UNCERTAINTY"]
 
@@ -84,6 +84,75 @@ UNCERTAINTY = (
         better="lower",
         warn=0.01,
         alert=0.05,
+    ),
+    *(
+        Metric(
+            "MD-11",
+            f"{quantity}_shift",
+            confidence.confidence_distance,
+            reads=(f"{quantity}_cells",),
+            method="Kolmogorov-Smirnov of the reference's and the current one; certified by cells",
+            about=f"Kolmogorov-Smirnov distance between the distributions of {what} in the reference and now [0 to 1]; no labels "
+            "are needed.",
+            null=KOLMOGOROV,
+            warn=0.05,
+            alert=0.1,
+        )
+        for quantity, what in (
+            ("confidence", "the likeliest class's probability"),
+            (
+                "margin",
+                "the likeliest class's probability less the second likeliest's, of more than two classes,",
+            ),
+            ("entropy", "the entropy of the classes' probabilities, of more than two classes,"),
+        )
+    ),
+    Metric(
+        "MD-11",
+        "confidence_divergence",
+        distances.jensen_shannon,
+        reads=("confidence_deciles",),
+        method="Jensen-Shannon distance, base 2; ten bins of about equal mass in the reference",
+        about="Jensen-Shannon distance between the distributions of the likeliest class's probability in the reference and now "
+        "[0 to 1]. Has no verdict: the shift is tested by confidence_shift.",
+    ),
+    *(
+        Metric(
+            "MD-11",
+            name,
+            formula,
+            reads=reads,
+            compares=False,
+            method=f"{limit} of the reference's rows; certified by cells; Wilson's interval",
+            about=f"Share of the rows {what} of the reference's rows [0 to 1]: about 0.01 if nothing has changed. No "
+            "labels are needed.",
+            better="lower",
+            warn=0.01,
+            alert=0.02,
+        )
+        for name, formula, reads, limit, what in (
+            (
+                "unusually_unsure_share",
+                confidence.share_below,
+                ("confidence_rows", "confidence_spans", "least_usual"),
+                "largest probability below the 1 % quantile",
+                "of which the model is less sure than of 99 %",
+            ),
+            (
+                "unusually_sure_share",
+                confidence.share_above,
+                ("confidence_rows", "confidence_spans", "most_usual"),
+                "largest probability above the 99 % quantile",
+                "of which the model is surer than of 99 %",
+            ),
+            (
+                "unusual_entropy_share",
+                confidence.share_above,
+                ("entropy_rows", "confidence_spans", "most_entropy"),
+                "entropy above the 99 % quantile",
+                "whose probabilities, of more than two classes, have a larger entropy than those of 99 %",
+            ),
+        )
     ),
     Metric(
         "PD-13",

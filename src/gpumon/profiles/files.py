@@ -22,6 +22,7 @@ import pyarrow as pa
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses
 from gpumon.profiles.intervals import Intervals
@@ -51,6 +52,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         Times,
         Confusion,
         Scores,
+        Confidence,
         Residuals,
         SortedScores,
         Intervals,
@@ -83,6 +85,7 @@ ASPECTS: dict[Kind, dict[str, type[State]]] = {
 LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "confusion": Confusion,
     "scores": Scores,
+    "confidence": Confidence,
     "sorted": SortedScores,
     "residuals": Residuals,
     "intervals": Intervals,

@@ -1,4 +1,4 @@
-"""What is drawn of a model: its metrics over windows and by segment, ROC and PR, reliability, confusion, residuals."""
+"""What is drawn of a model: its metrics over windows and by segment, ROC and PR, reliability, how sure it is, confusion, residuals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpumon.metrics.metric import FAMILIES
+from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.labels import LABELS, Confusion, Residuals, Scores
 from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, groups_svg, matrix_svg
 from gpumon.reports.over_time import change_of
@@ -34,6 +35,7 @@ CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is
 POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
+LEVELS = 20  # of confidence
 NEGATIVE, POSITIVE, _ = range(len(LABELS))
 
 
@@ -42,6 +44,7 @@ def charts(report: Report) -> dict[str, str]:
     found: dict[str, str] = {}
     draw: dict[type[State], Callable[[Sides, str], Iterator[tuple[str, str]]]] = {
         Scores: _of_scores,
+        Confidence: _of_confidence,
         Confusion: _of_confusion,
         Residuals: _of_residuals,
     }
@@ -183,6 +186,33 @@ def _of_scores(sides: Sides, aspect: str) -> Iterator[tuple[str, str]]:
     if reliable:
         axes = ("mean score", "share of positives")
         yield f"reliability{of}", curves_svg(f"Reliability{of}", axes, reliable, diagonal=True)
+    if aspect == "scores":
+        yield from _of_confidence(sides, aspect)
+
+
+def _of_confidence(sides: Sides, _: str) -> Iterator[tuple[str, str]]:
+    """The share of rows by the probability of the likeliest class, with and without labels."""
+    curves = []
+    for side, state in sides:
+        assert isinstance(state, Scores | Confidence)
+        mass = state.mass if state.weight else state.counts
+        several = isinstance(state, Confidence)
+        rows = (mass[0] if several else mass.sum(axis=0))[:-2].astype(np.float64)
+        if not rows.any() or state.outside.any():
+            continue
+        least = 1 / (len(state.columns) - 1) if several else 0.5
+        points = np.linspace(least, 1, LEVELS + 1)
+        below = np.cumsum(rows)[1 : state.edges.size + 1]  # of each edge
+        inside = np.interp(points, state.edges, below)
+        if not several:
+            inside = inside - np.interp(1 - points, state.edges, below)
+        inside[-1] = rows.sum()  # those of exactly 1 too, and of exactly 0
+        shares = np.diff(inside) / rows.sum()
+        middle = ((points[1:] + points[:-1]) / 2).tolist()
+        curves.append(Curve(side, middle, shares.tolist(), side))
+    if curves:
+        axes = ("probability of the likeliest class", "share of rows")
+        yield "confidence", curves_svg("How sure the model is", axes, curves, square=False)
 
 
 def _curve(name: str, curve: ranking.Curve, side: str) -> Curve:

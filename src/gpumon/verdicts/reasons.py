@@ -44,13 +44,15 @@ def in_words(reference: State, current: State) -> str:
 
 def stuck_in_words(reference: Numeric, current: Numeric) -> str:
     """Which value, or which narrow range, the model has come to repeat."""
-    found = stuck(reference.counts, current.counts, current.edges, current.extremes)
+    with np.errstate(invalid="ignore"):
+        std = np.sqrt(reference.moments[2] / max(reference.moments[0] - 1, 1))
+    now = (current.extremes, current.registers, current.moments)
+    found = stuck(reference.counts, current.counts, current.edges, *now, np.asarray(std))
     low, high, share = float(found.lower), float(found.upper), float(found.share)
     what = f"the value {low:.6g}" if low == high else f"a value between {low:.6g} and {high:.6g}"
     if share == 1 and low == high:
         return f"constant: all rows are {low:.6g}"
-    was = percent(max(share - float(found.excess.value), 0.0))
-    return f"stuck: {percent(share)} of rows have {what}, where {was} had"
+    return f"stuck: {percent(share)} of rows have {what}, where no value had more than {percent(float(found.before))}"
 
 
 def _numeric(reference: Numeric, current: Numeric) -> list[str]:
