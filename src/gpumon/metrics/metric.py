@@ -139,6 +139,10 @@ class Metric:
     """Kinds of columns it is for: "numeric", "discrete", "categorical", "datetime", "text"; empty: all that can be read."""
     roles: tuple[str, ...] = ()
     """Roles of columns it is for; empty: all (ids and timestamps are described and never compared)."""
+    by_default: tuple[str, ...] = field(default=(), compare=False)
+    """Roles of columns it is for where it is not asked for by name: then it is for all that can be read."""
+    by_window: str = ""
+    """ "previous": each window against the one before it; "cumulative": all windows so far against the reference."""
     warn: float | None = None
     alert: float | None = None
     conventional: tuple[float, float] | None = None
@@ -170,6 +174,10 @@ class Metric:
     null: Null | None = field(default=None, repr=False)
     exact: Callable[..., float] | None = field(default=None, repr=False)
     """The same from sorted values, for ``exact=True``."""
+
+    def serves(self, role: str) -> bool:
+        """Whether it is for columns of a role."""
+        return all(not roles or role in roles for roles in (self.roles, self.by_default))
 
     @property
     def family(self) -> str:

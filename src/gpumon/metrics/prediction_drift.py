@@ -6,9 +6,11 @@ metric, under this id: see ``Metric.known_as`` in the data distribution's table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.metric import BOUNDED, Metric
 from gpumon.metrics.significance import STUCK, UNTESTED
 from gpumon.statistics import (
@@ -38,7 +40,45 @@ def _distinct_ratio(registers: NDArray[np.uint8], present: Floats) -> Floats:
     return modes.distinct_ratio(summaries.distinct_count(registers).value, present)
 
 
+def _of_windows(id_: str, base: Metric) -> tuple[Metric, Metric]:
+    """A distance from window to window, and of all windows so far."""
+    words = (
+        base.name.replace("_", " ").replace("psi", "PSI").replace("jensen shannon", "Jensen-Shannon distance")
+    )
+    return (
+        replace(
+            base,
+            id=id_,
+            name=f"{base.name}_previous",
+            known_as=(),
+            by_default=SCORES,
+            by_window="previous",
+            about=f"{words[0].upper()}{words[1:]} of each window to the one before it that has rows, in the same segment, on "
+            "the reference's bins. The first window is compared with the reference's last one if the reference has "
+            "windows that are earlier, and is no_data if not. Of scores and predictions, or of every column if it is asked for by name.",
+        ),
+        replace(
+            base,
+            id=id_,
+            name=f"{base.name}_cumulative",
+            known_as=(),
+            by_default=SCORES,
+            by_window="cumulative",
+            warn=None,
+            alert=None,
+            conventional=None,
+            about=f"{words[0].upper()}{words[1:]} of all windows up to each one, in the same segment, to the reference. The last "
+            f"is that of all rows that have a time, which {base.name} judges. Of scores and predictions, or of every column if "
+            "it is asked for by name.",
+        ),
+    )
+
+
+_BY_NAME = {metric.name: metric for metric in DATA_DISTRIBUTION}
+
 PREDICTION_DRIFT = (
+    *_of_windows("PD-01", _BY_NAME["jensen_shannon"]),
+    *_of_windows("PD-08", _BY_NAME["psi"]),
     Metric(
         "PD-02",
         "predicted_class_share",

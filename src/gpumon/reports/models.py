@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     Sides = tuple[tuple[str, State], ...]
 
-__all__ = ["charts"]
+__all__ = ["charts", "from_window_to_window"]
 
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
 BESIDE = ("interval_coverage", "conformal_coverage")  # of another family, and drawn like performance
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
+DISTANCES = {"psi": "PSI", "jensen_shannon": "Jensen–Shannon"}
 POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
@@ -52,7 +53,37 @@ def charts(report: Report) -> dict[str, str]:
                 ("current", report.current.state(subject, aspect)),
             )
             found |= dict(draw[type(plan)](sides, aspect))
-    return found | _estimates(report) | _courses(report) | _groups(report)
+    return found | _estimates(report) | _courses(report) | _groups(report) | from_window_to_window(report)
+
+
+def from_window_to_window(report: Report) -> dict[str, str]:
+    """How far each score and prediction moved from one window to the next, and all windows so far from the reference.
+
+    The first of ``DISTANCES`` that was measured; its name is ``psi_previous of p``.
+    """
+    labels = report.current.windows
+    for distance, words in DISTANCES.items():
+        moved = report.results.where(metric=f"{distance}_previous", segment=None)
+        if not len(moved):
+            continue
+        so_far = report.results.where(metric=f"{distance}_cumulative", segment=None)
+        drawn = {}
+        for column in dict.fromkeys(moved["column"].tolist()):
+            rows = list(moved.where(column=column))
+            beside = list(so_far.where(column=column))
+            limits = [row.threshold for row in rows if math.isfinite(row.threshold)]
+            courses = [_course(rows, labels, estimated=False)._replace(name="window before")]
+            if beside:
+                courses.append(_course(beside, labels, estimated=True)._replace(name="all so far"))
+            if any(math.isfinite(row.value) for row in (*rows, *beside)):
+                drawn[f"{distance}_previous of {column}"] = course_svg(
+                    f"{words} of {column}",
+                    labels,
+                    courses,
+                    limits=[float(np.median(limits))] if limits else (),
+                )
+        return drawn
+    return {}
 
 
 def _estimates(report: Report) -> dict[str, str]:
