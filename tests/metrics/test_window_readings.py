@@ -144,13 +144,14 @@ def test_without_a_reference_windows_are_compared_and_not_judged():
 def test_they_do_not_depend_on_the_order_in_which_profiles_are_added(order):
     rng = np.random.default_rng(8)
     reference = gpumon.profile(rows(rng, [0]), **TIME)
-    days = [gpumon.profile(rows(rng, [day]), like=reference) for day in range(5)]
+    days = [gpumon.profile(rows(rng, [day]), like=reference, timestamp="t", every="1d") for day in range(5)]
     added = days[order[0]]
     for day in order[1:]:
         added = added + days[day]
     straight = days[0] + days[1] + days[2] + days[3] + days[4]
     one, two = (gpumon.scan(each, reference).results for each in (added, straight))
     for metric in ROWS:
+        assert len(one.where(metric=metric)) == 10
         for name in ("window", "value", "threshold", "status"):
             left, right = (results.where(metric=metric)[name].tolist() for results in (one, two))
             assert (
