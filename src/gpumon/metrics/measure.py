@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpumon.metrics.class_charts import chart_rows
 from gpumon.metrics.course_rows import course_rows
 from gpumon.metrics.courses import Courses
 from gpumon.metrics.early_warning import warning_rows
@@ -140,6 +141,12 @@ def measure(
         elif metric.over_time:
             try:
                 found = course_rows(courses, metric, level)
+            except Exception as error:  # noqa: BLE001 (as above)
+                found = _failed(metric, [], courses.totals, error)
+            parts += [((order[metric], -1), part) for part in found]
+        elif metric.charted:
+            try:
+                found = chart_rows(courses, metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], courses.totals, error)
             parts += [((order[metric], -1), part) for part in found]

@@ -16,6 +16,7 @@ __all__ = [
     "BOUNDED",
     "BROKEN_DOWN",
     "CERTIFIED",
+    "CHARTED",
     "FAMILIES",
     "LABELLED",
     "OF_COLUMNS",
@@ -91,13 +92,20 @@ OVER_TIME = frozenset(
 """Readings of a measure window by window: see :mod:`gpumon.metrics.courses`."""
 
 
+CHARTED = frozenset({"class_chart", "class_limits"})
+"""Readings of the windows of a control chart: see :mod:`gpumon.metrics.class_charts`."""
+
+
 OF_COLUMNS = frozenset({"columns", "columns_warned", "columns_alerted", "columns_significant"})
 """Readings of all columns together: see :mod:`gpumon.verdicts.rollups`."""
 
 
 AGAINST_REFERENCE = frozenset(
-    {"deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments", "evidence"}
-)
+    {
+        "deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments", "evidence",
+        "class_chart", "class_limits",
+    }
+)  # fmt: skip
 """Readings over time, and of what there is to suspect without labels, that need a reference."""
 
 
@@ -142,7 +150,8 @@ class Metric:
     by_default: tuple[str, ...] = field(default=(), compare=False)
     """Roles of columns it is for where it is not asked for by name: then it is for all that can be read."""
     by_window: str = ""
-    """ "previous": each window against the one before it; "cumulative": all windows so far against the reference."""
+    """ "previous": each window against the one before it; "cumulative": all windows so far against the reference; "chart": a control
+    chart of the windows."""
     warn: float | None = None
     alert: float | None = None
     conventional: tuple[float, float] | None = None
@@ -204,6 +213,11 @@ class Metric:
         return not OVER_TIME.isdisjoint(self.reads)
 
     @property
+    def charted(self) -> bool:
+        """Whether it is a control chart of what the model predicts."""
+        return not CHARTED.isdisjoint(self.reads)
+
+    @property
     def read_off_results(self) -> bool:
         """Whether it is read off the results, and the verdicts, of the metric that it is ``of``."""
         return not (OF_COLUMNS | {"verdicts_of_windows", "changes_of_segments"}).isdisjoint(self.reads)
@@ -211,7 +225,7 @@ class Metric:
     @property
     def of_model(self) -> bool:
         """Whether it is about the model, and not about columns."""
-        return self.labelled or self.over_time or self.broken_down or "evidence" in self.reads
+        return self.labelled or self.over_time or self.broken_down or self.charted or "evidence" in self.reads
 
     @property
     def broken_down(self) -> bool:

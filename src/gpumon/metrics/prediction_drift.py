@@ -17,6 +17,7 @@ from gpumon.statistics import (
     calibration_change,
     classification,
     confidence,
+    control_charts,
     decision,
     intervals,
     modes,
@@ -33,6 +34,7 @@ __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
 UNSURE = 0.6
+SIGMAS = 3.0  # Shewhart's limits
 SCORES = ("score", "prediction")
 
 
@@ -76,19 +78,54 @@ def _of_windows(id_: str, base: Metric) -> tuple[Metric, Metric]:
 
 _BY_NAME = {metric.name: metric for metric in DATA_DISTRIBUTION}
 
+CLASS_SHARE = Metric(
+    "PD-02",
+    "predicted_class_share",
+    classification.class_shares,
+    reads=("predicted_classes",),
+    compares=False,
+    by_class=True,
+    method="Goodman's simultaneous intervals",
+    warn=0.02,
+    alert=0.05,
+)
+
 PREDICTION_DRIFT = (
     *_of_windows("PD-01", _BY_NAME["jensen_shannon"]),
     *_of_windows("PD-08", _BY_NAME["psi"]),
+    CLASS_SHARE,
     Metric(
         "PD-02",
-        "predicted_class_share",
-        classification.class_shares,
-        reads=("predicted_classes",),
+        "predicted_class_chart",
+        control_charts.p_chart,
+        reads=("class_chart",),
+        unit="sigma",
         compares=False,
+        of=CLASS_SHARE,
         by_class=True,
-        method="Goodman's simultaneous intervals",
-        warn=0.02,
-        alert=0.05,
+        by_window="chart",
+        warn=SIGMAS,
+        alert=SIGMAS,
+        conventional=(SIGMAS, SIGMAS),
+        about="By how many sigma the share of a predicted class in a window is from the reference's share, its centre: a p chart, "
+        "with limits for each window's rows. Where the reference has 8 windows, a p′ chart: sigma grows as these differ by more than "
+        "their rows explain. Judged by what is beyond the size of a warning of predicted_class_share, or a tenth of the centre where "
+        "that is less. Source: Shewhart (1931); Laney (2002), Qual. Eng. 14.",
+    ),
+    *(
+        Metric(
+            "PD-02",
+            f"predicted_class_{side}_limit",
+            control_charts.p_chart,
+            reads=("class_limits",),
+            compares=False,
+            part=side,
+            by_class=True,
+            by_window="chart",
+            about=f"The {side} control limit of predicted_class_chart: the share of a predicted class three sigma {where} the "
+            "reference's, for the window's rows [0 to 1].",
+        )
+        for side, where in (("lower", "below"), ("upper", "above"))
     ),
     Metric(
         "PD-09",
