@@ -112,6 +112,7 @@ NEEDS |= dict.fromkeys(
     ("group_gaps", "group_gap_bins"), ("calibration of groups", "sensitive_features and a score from 0 to 1")
 )
 NEEDS["slice_losses"] = "slices", "slices"
+NEEDS["prediction_strata"] = "sliced predictions", "slices"
 NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
     ("importances", "importance, attributions, model or predict"),

@@ -17,6 +17,7 @@ from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
+from gpumon.metrics.slice_predictions import PredictionReadings
 from gpumon.metrics.slices import SliceReadings
 from gpumon.metrics.window_readings import WindowReadings
 from gpumon.profiles.numeric import Numeric
@@ -126,6 +127,7 @@ def measure(
     predicted = LabelReadings(reference, current, slices, maturity)
     readers: dict[str, Any] = {
         "slice_losses": SliceReadings(reference, current, slices, predicted.coverage, maturity),
+        "prediction_strata": PredictionReadings(reference, current, slices),
         **dict.fromkeys(IMPORTANCES, ImportanceReadings(reference, current, slices)),
         **dict.fromkeys(GROUPED, GroupReadings(reference, current, slices, predicted.coverage, maturity)),
         **dict.fromkeys(LABELLED, predicted),

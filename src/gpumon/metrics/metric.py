@@ -70,10 +70,11 @@ BROKEN_DOWN = frozenset(
     {
         "groups", "selected_groups", "group_residuals", "group_sizes", "group_gaps", "group_gap_bins", "slice_losses",
         "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
-        "explained_rows", "attribution_checks",
+        "explained_rows", "attribution_checks", "prediction_strata",
     }
 )  # fmt: skip
-"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
+"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``,
+``slice_predictions``, ``importances``."""
 
 OF_REFERENCE = frozenset(
     {
@@ -216,6 +217,11 @@ class Metric:
     def charted(self) -> bool:
         """Whether it is a control chart of what the model predicts."""
         return not CHARTED.isdisjoint(self.reads)
+
+    @property
+    def never_below_chance(self) -> bool:
+        """Whether what the reference's windows show may widen what chance explains, and never narrow it."""
+        return bool(self.by_window) or "prediction_strata" in self.reads
 
     @property
     def read_off_results(self) -> bool:

@@ -16,6 +16,7 @@ from gpumon.metrics.significance import STUCK, UNTESTED
 from gpumon.statistics import (
     calibration_change,
     classification,
+    concept,
     confidence,
     control_charts,
     decision,
@@ -126,6 +127,20 @@ PREDICTION_DRIFT = (
             "reference's, for the window's rows [0 to 1].",
         )
         for side, where in (("lower", "below"), ("upper", "above"))
+    ),
+    Metric(
+        "PD-05",
+        "prediction_odds_shift",
+        concept.prediction_shift,
+        reads=("prediction_strata",),
+        unit="nats",
+        method="Cochran, Mantel and Haenszel's, over the bins of the feature; p is times the number of dichotomies",
+        about="How much likelier a prediction has become at equal values of a feature: ln of Mantel and Haenszel's odds ratio over "
+        "the feature's bins, of the class, or of the part of a score or quantity above one of 7 cuts, that shifted most. For a fixed model it "
+        "is 0 unless other features moved, or rows moved within the bins. Concept drift is suspected, never shown: a row is warn or no_data, "
+        "and never ok. Source: Mantel & Haenszel (1959), J. Natl. Cancer Inst. 22.",
+        warn=0.25,
+        alert=0.25,
     ),
     Metric(
         "PD-09",

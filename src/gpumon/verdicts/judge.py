@@ -16,7 +16,7 @@ from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent, stuck_in_words
 from gpumon.verdicts.rollups import rolled_up
 from gpumon.verdicts.rules import apply_in_order, limits, matching
-from gpumon.verdicts.suspicion import suspicions
+from gpumon.verdicts.suspicion import suspected, suspicions
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
 from gpumon.verdicts.weighted import weighted
 
@@ -68,6 +68,7 @@ def judge(
         apply_in_order(measured, ruled, warn, alert, real)
     _explain(results, measured, metrics, reference, current)
     _hush(results, metrics)
+    suspected(results, metrics, reference)
     found = affected(results, metrics)
     whole = results + found + _shares(results, metrics) + rolled_up(results, metrics)
     whole = whole + weighted(results, metrics, reference)
@@ -123,8 +124,8 @@ def _limits(
             windowed = [i for i in range(rows.size) if results["window"][rows[i]] is not None]
             for i in windowed:
                 usual = history.get(key(results, int(rows[i])), noise[i])
-                # two windows may both be smaller than those of the history
-                noise[i] = max(usual, noise[i]) if metric.by_window else usual
+                # windows may be smaller than those of the history
+                noise[i] = max(usual, noise[i]) if metric.never_below_chance else usual
         warn[rows] = np.maximum(noise, metric.alert if metric.warn is None else metric.warn)
         alert[rows] = np.maximum(noise, metric.alert)
         own = thresholds.given.get(metric.name, ())

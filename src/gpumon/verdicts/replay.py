@@ -134,7 +134,7 @@ class _Candidate(NamedTuple):
 
 def can_be_tuned(metric: Metric) -> bool:
     """Whether a metric has a size that alerts, for every window by itself."""
-    apart = {"pairs", "rows", "verdicts", "distances_of_windows", "evidence", *CHARTED}
+    apart = {"pairs", "rows", "verdicts", "distances_of_windows", "evidence", "prediction_strata", *CHARTED}
     return (
         metric.judged and not (metric.over_time or metric.read_off_results) and apart.isdisjoint(metric.reads)
     )
