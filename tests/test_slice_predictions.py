@@ -110,9 +110,9 @@ def test_the_shift_is_the_largest_that_statsmodels_finds(kind):
         assert row.id == "PD-05"
 
 
-def shifts(report, **where):
+def shifts(report, metric="prediction_odds_shift", **where):
     """The rows by feature."""
-    rows = report.results.where(metric="prediction_odds_shift", **where)
+    rows = report.results.where(metric=metric, **where)
     return {row.column.partition(" | ")[2]: row for row in rows}
 
 
@@ -123,6 +123,23 @@ def test_another_model_is_suspected_at_every_feature_and_never_more_than_suspect
         for row in found.values():
             assert row.reason.startswith("suspected: at equal ")
             assert "none of 2 other features moved; the model" in row.reason
+
+
+def test_a_feature_that_counts_the_other_way_is_suspected_though_it_cancels():
+    now, before = rows(6000, 3), rows(9000, 4)
+    now["p"] = 1 / (1 + np.exp(now["x"] - 0.5 * now["z"]))
+    before["p"] = 1 / (1 + np.exp(-before["x"] - 0.5 * before["z"]))
+    report = gpumon.evaluate(now, before, **GIVEN)
+    found = shifts(report, "prediction_cramers_v")
+    assert {name: row.status for name, row in found.items()} == {
+        "x": "warn",
+        "z": "no_data",
+        "town": "no_data",
+    }
+    assert found["x"].reason.startswith(
+        "suspected: at equal x, what is predicted differs by Cramér's V of 0."
+    )
+    assert abs(shifts(report)["x"].value) < 0.2
 
 
 def test_an_input_that_moved_explains_the_rest_and_is_named():
@@ -139,12 +156,13 @@ def test_nothing_is_suspected_of_windows_that_are_alike_and_nothing_is_ok():
         now, before = rows(6000, 2 * seed), rows(9000, 2 * seed + 1)
         now["t"] = np.datetime64("2025-02-01") + np.arange(6000) % 20
         report = gpumon.evaluate(now, before, timestamp="t", every="1d", **GIVEN)
-        found = report.results.where(metric="prediction_odds_shift")
-        assert len(found) == 3 * 21
-        assert set(found["status"]) == {"no_data"}
-        assert set(found["reason"]) == {
-            "cannot be seen without labels: predictions have not moved at equal values, which says nothing of what is true"
-        }
+        for metric in ("prediction_odds_shift", "prediction_cramers_v"):
+            found = report.results.where(metric=metric)
+            assert len(found) == 3 * 21
+            assert set(found["status"]) == {"no_data"}
+            assert set(found["reason"]) == {
+                "cannot be seen without labels: predictions have not moved at equal values, which says nothing of what is true"
+            }
 
 
 def test_windows_and_segments_have_their_own():
@@ -213,4 +231,5 @@ def test_what_is_suspected_is_told_among_the_slices_of_the_page():
     (part,) = breakdowns.parts(report)
     told = [row.column for row in part.rows if row.metric == "prediction_odds_shift"]
     assert told == ["p | x", "p | z", "p | town"]
+    assert next(row.column for row in part.rows if row.metric == "prediction_cramers_v") == "p | x"
     assert report.columns["x"] == "ok"  # it has not moved itself

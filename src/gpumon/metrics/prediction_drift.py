@@ -143,6 +143,18 @@ PREDICTION_DRIFT = (
         alert=0.25,
     ),
     Metric(
+        "PD-05",
+        "prediction_cramers_v",
+        concept.conditional_cramers_v,
+        reads=("prediction_strata",),
+        method="of the chi-square within the bins of the feature; cells of less than 5 expected rows pooled",
+        about="How far what is predicted differs from the reference at equal values of a feature: Cramér's V within the feature's "
+        "bins [0 to 1], which also sees what prediction_odds_shift does not, a change that turns round between bins. Suspected (warn) or "
+        "no_data, as that. Source: Cramér (1946), Mathematical Methods of Statistics, ch. 21.",
+        warn=0.1,
+        alert=0.1,
+    ),
+    Metric(
         "PD-09",
         "labelled_share",
         summaries.share,

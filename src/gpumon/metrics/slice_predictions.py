@@ -15,12 +15,12 @@ from scipy import special
 
 from gpumon.profiles.groups import SlicePredictions
 from gpumon.profiles.profile import Key
+from gpumon.statistics import concept
 
 if TYPE_CHECKING:
     from gpumon.metrics.metric import Metric
     from gpumon.profiles.profile import Profile, Slice
-    from gpumon.statistics import Counts
-    from gpumon.statistics.concept import PredictionShift
+    from gpumon.statistics import Counts, Floats
 
 __all__ = ["ASPECT", "PredictionReadings", "labels"]
 
@@ -30,6 +30,18 @@ ASPECT = "sliced predictions"
 def labels(state: SlicePredictions) -> list[str]:
     """What the rows of every feature are called, such as "score | age": predictions at equal values of it."""
     return [f"{_predicted(state)} | {feature}" for feature in state.features]
+
+
+def _judged(value: Floats, told: list[str]) -> dict[str, Any]:
+    """The fields of values that are judged by their size."""
+    return {
+        "value": value,
+        "lower": value,
+        "upper": value,
+        "effect": np.abs(value),
+        "noise": np.full(value.shape, np.nan),
+        "reason": np.array(told, object),
+    }
 
 
 def _predicted(state: SlicePredictions) -> str:
@@ -67,28 +79,29 @@ class PredictionReadings:
     def _rows(self, metric: Metric, level: float | None, place: int, start: int, stop: int) -> dict[str, Any]:
         assert self.plan is not None
         name = self.plan.features[place]
-        strata = slice(start, stop - 1)  # what lacks the feature is alike in nothing
-        tables = self._tables(strata)
-        found: PredictionShift = metric.formula(tables, ordered=not self.plan.classes)
+        tables = self._tables(slice(start, stop - 1))  # what lacks the feature is alike in nothing
+        part: dict[str, Any] = {"column": labels(self.plan)[place], "n": tables[..., 1, :].sum(axis=(-1, -2))}
+        if metric.formula is concept.conditional_cramers_v:
+            return part | self._any(concept.conditional_cramers_v(tables), name, level)
+        return part | self._shift(metric.formula(tables, ordered=not self.plan.classes), name, level)
+
+    def _shift(self, found: concept.PredictionShift, name: str, level: float | None) -> dict[str, Any]:
+        """What shifted one way in all strata."""
         value = found.shift.value
-        part: dict[str, Any] = {
-            "column": labels(self.plan)[place],
-            "value": value,
-            "lower": value,
-            "upper": value,
-            "ci_lower": found.shift.lower,
-            "ci_upper": found.shift.upper,
-            "n": tables[..., 1, :].sum(axis=(-1, -2)),
-            "effect": np.abs(value),
-            "noise": np.full(value.shape, np.nan),
-            "reason": np.array(
-                [self._told(name, int(i), float(x)) for i, x in zip(found.part, value, strict=True)], object
-            ),
-        }
+        told = [self._told(name, int(i), float(x)) for i, x in zip(found.part, value, strict=True)]
+        part = _judged(value, told) | {"ci_lower": found.shift.lower, "ci_upper": found.shift.upper}
         if level is not None:
-            part["p_value"] = found.p
             reach = -special.ndtri(level / (2 * np.maximum(found.parts, 1)))
-            part["noise"] = reach * found.error
+            part |= {"p_value": found.p, "noise": reach * found.error}
+        return part
+
+    def _any(self, found: concept.ConditionalV, name: str, level: float | None) -> dict[str, Any]:
+        """What changed, whichever way in each stratum."""
+        words = f"at equal {name}, what is predicted differs by Cramér's V of "
+        told = ["too few rows are alike" if np.isnan(x) else f"{words}{x:.3g}" for x in found.value.tolist()]
+        part = _judged(found.value, told)
+        if level is not None:
+            part |= {"p_value": found.p, "noise": found.critical(level)}
         return part
 
     def _tables(self, strata: slice) -> Counts:

@@ -23,7 +23,8 @@ __all__ = ["Part", "charts", "parts", "sentence"]
 GAPS = {metric.name for metric in FAIRNESS if metric.part}
 RATES = [metric.name for metric in FAIRNESS if not metric.part]
 OF_MODEL = {metric.name for metric in IMPORTANCE} - {"importance_share"}
-CHANGE, EXCESS, SUSPECTED = "loss_contribution", "excess_loss", "prediction_odds_shift"
+CHANGE, EXCESS = "loss_contribution", "excess_loss"
+SUSPECTED = ("prediction_odds_shift", "prediction_cramers_v")
 DRAWN = {
     "group_selection_rate": "selection rate",
     "group_true_positive_rate": "true positive rate",
@@ -170,7 +171,7 @@ def _courses(report: Report, rows: list[Result]) -> dict[str, str]:
 
 def _slices(report: Report) -> Part | None:
     change, excess = _whole(report, [CHANGE]), _whole(report, [EXCESS])
-    shifted = [row for row in _whole(report, [SUSPECTED]) if row.status == "warn"]
+    shifted = [row for row in _whole(report, SUSPECTED) if row.status == "warn"]
     if not (change or excess or shifted):
         return None
     rows = [row for row in (*change, *excess) if row.p_value < SURE and row.value > 0] + shifted

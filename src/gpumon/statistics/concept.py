@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
+from gpumon.statistics import distances
 from gpumon.statistics.intervals import Interval, normal
-from gpumon.statistics.significance import chi_square_p
+from gpumon.statistics.significance import chi_square_critical, chi_square_p
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChiSquare",
+    "ConditionalV",
     "LossChange",
     "PredictionShift",
     "cochran_mantel_haenszel",
     "common_odds_ratio",
     "concept_share",
     "conditional_chi_square",
+    "conditional_cramers_v",
     "log_odds_shift",
     "loss_change",
     "mantel",
@@ -60,6 +63,20 @@ class LossChange(NamedTuple):
     concept: Interval
     unsupported: Floats
     unsupported_share: Floats
+
+
+class ConditionalV(NamedTuple):
+    """Cramér's V within strata [0 to 1], the degrees of freedom and the p-value of its chi-square, and the rows that it rests on."""
+
+    value: Floats
+    dof: Floats
+    p: Floats
+    rows: Floats
+
+    def critical(self, level: float) -> Floats:
+        """What V exceeds with probability ``level`` if nothing has changed."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(chi_square_critical(level, self.dof) / self.rows))
 
 
 class PredictionShift(NamedTuple):
@@ -220,6 +237,31 @@ def conditional_chi_square(tables: Counts) -> ChiSquare:
     any_ = np.any(both, axis=-1)
     statistic, dof = np.where(any_, statistic, np.nan), np.where(any_, dof, np.nan)
     return ChiSquare(statistic, dof, chi_square_p(statistic, dof))
+
+
+def conditional_cramers_v(tables: Counts) -> ConditionalV:
+    """Cramér's V of sample and class within strata, √(Σ χ² / rows), against any change [0 to 1].
+
+    ``tables`` (..., strata, 2, K) as of ``conditional_chi_square``, but in every stratum the cells of fewer than 5
+    expected rows are pooled, as ``distances.chi_square`` does; strata that leave one cell tell nothing. It also sees a
+    change that turns round between strata. NaN where no stratum tells. Source: Cramér (1946), Mathematical Methods of Statistics,
+    ch. 21; Cochran (1954), Biometrics 10, for the pooling.
+
+    >>> found = conditional_cramers_v(np.array([[[90, 10], [80, 20]], [[80, 20], [90, 10]]]))
+    >>> round(float(found.value), 3), float(found.dof), round(float(found.p), 4)
+    (0.14, 2.0, 0.0198)
+    """
+    before, now = tables[..., 0, :], tables[..., 1, :]
+    dof = np.nan_to_num(distances.chi_square_dof(before, now))
+    told = dof > 0
+    statistic = np.sum(np.where(told, distances.chi_square(before, now), 0.0), axis=-1)
+    rows = np.sum(np.where(told, np.sum(tables, axis=(-2, -1)), 0.0), axis=-1)
+    any_ = np.any(told, axis=-1)
+    total = np.where(any_, np.sum(dof, axis=-1), np.nan)
+    value = np.sqrt(statistic / np.where(any_, rows, np.nan))
+    return ConditionalV(
+        np.asarray(value), total, chi_square_p(np.where(any_, statistic, np.nan), total), rows
+    )
 
 
 def loss_change(reference: Floats, current: Floats, level: float = 0.95) -> LossChange:
