@@ -22,6 +22,10 @@ SIDES = {
     True: "of the current table against the reference",
     False: "of each table",
 }
+BY_WINDOW = {
+    "previous": "of each window against the one before it",
+    "cumulative": "of all windows so far against the reference",
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def _metric(alike: list[Metric]) -> Iterator[str]:
     metric = alike[0]
     yield f"### {metric.name}"
     yield ""
-    yield f"**{metric.id}**, {SIDES[metric.compares]}, unit: {_unit(metric.unit)}"
+    yield f"**{metric.id}**, {BY_WINDOW.get(metric.by_window, SIDES[metric.compares])}, unit: {_unit(metric.unit)}"
     yield ""
     yield from metric.definition.splitlines()
     yield ""
@@ -73,6 +77,8 @@ def _metric(alike: list[Metric]) -> Iterator[str]:
         yield f"- For: {kinds}"
     if metric.roles:
         yield f"- For columns with the role: {', '.join(metric.roles)}"
+    if metric.by_default:
+        yield f"- For columns with the role: {', '.join(metric.by_default)}; for all if it is asked for by name"
     if metric.judged:
         yield f"- Calibrated thresholds are at least: {_limits(metric.warn, metric.alert)}"
         if metric.conventional:

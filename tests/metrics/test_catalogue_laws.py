@@ -112,7 +112,9 @@ def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
 
 
 @pytest.mark.parametrize(
-    "metric", [m for m in CATALOGUE if m.compares], ids=lambda m: f"{m.id}-{m.name}-{m.method[:8]}"
+    "metric",
+    [m for m in CATALOGUE if m.compares and not m.by_window],
+    ids=lambda m: f"{m.id}-{m.name}-{m.method[:8]}",
 )
 def test_equal_shares_of_any_size_are_no_change(same_shares, evaluated, metric):
     reports = evaluated if metric.labelled else [same_shares]
@@ -166,6 +168,17 @@ def test_windows_that_are_alike_are_no_change_over_time(windowed, metric):
     assert {row.status for row in rows} <= {"ok", "no_data"}
     assert all(row.status == "no_data" for row in rows if row.value != row.value)
     assert all(row.window is None for row in rows)
+
+
+@pytest.mark.parametrize("metric", [m for m in CATALOGUE if m.by_window], ids=lambda metric: metric.name)
+def test_windows_in_their_order_have_a_row_each_and_are_no_change(windowed, metric):
+    for report in windowed:
+        rows = list(report.results.where(metric=metric.name))
+        if metric.charted and not rows:  # nothing is classified
+            continue
+        assert {row.window for row in rows} == set(report.current.windows)
+        assert {row.segment for row in rows} == {None, *report.current.segments}
+        assert {row.status for row in rows} <= {"ok", "no_data"}
 
 
 def test_every_id_of_the_catalogue_can_be_asked_for():

@@ -115,3 +115,28 @@ def test_without_windows_there_is_nothing_over_time():
     assert not found["measures"]
     assert not found["changes"]
     assert "CUSUM" not in report._content(Path("x.html")).decode()
+
+
+def test_scores_are_drawn_from_window_to_window_with_or_without_labels(fallen):
+    drawn = fallen.plot(f"psi_previous of {HOSTILE}").svg
+    assert drawn.count("<circle") == 20
+    assert "<script" not in drawn
+    assert "stroke-dasharray" in drawn  # all so far, and the limit
+    rng = np.random.default_rng(1)
+    tables = [rows(rng, 5, 99, start, HOSTILE) for start in ("2025-01-01", "2024-12-01")]
+    report = gpumon.scan(*tables, roles={"score": HOSTILE}, columns=[HOSTILE], timestamp="t", every="1d")
+    page = views.page(report)
+    assert not page["performance"]
+    assert len(page["over_time"]["moved"]) == 1
+    assert page["over_time"]["moved"][0] not in page["charts"]
+    only = gpumon.scan(
+        *tables, roles={"score": HOSTILE}, timestamp="t", every="1d", metrics=["jensen_shannon_previous"]
+    )
+    assert f"jensen_shannon_previous of {HOSTILE}" in models.charts(only)
+
+
+def test_the_page_of_windows_draws_them(fallen, tmp_path):
+    fallen.save(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "From window to window" in text
+    assert HOSTILE not in text

@@ -192,3 +192,45 @@ def test_the_concept_share_is_that_of_the_reference_loss():
     assert share.lower < 0.5 / 2.5 < share.upper
     nothing = concept.concept_share(np.zeros((4, 3)), moments(later, after))
     assert np.isnan(nothing.value)
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_cramers_v_within_strata_is_that_of_scipys_tables(parts):
+    rng = np.random.default_rng(parts)
+    tables = rng.integers(20, 90, (7, 4, 2, parts))
+    found = concept.conditional_cramers_v(tables)
+    for i, strata in enumerate(tables):
+        each = [stats.chi2_contingency(table, correction=False) for table in strata]
+        statistic, dof = sum(one.statistic for one in each), sum(one.dof for one in each)
+        assert found.value[i] == pytest.approx(np.sqrt(statistic / strata.sum()))
+        assert found.dof[i] == dof
+        assert found.p[i] == pytest.approx(stats.chi2.sf(statistic, dof))
+
+
+def test_cramers_v_within_strata_exceeds_its_limit_as_often_as_said_with_rare_parts_too():
+    rng = np.random.default_rng(3)
+    shares = np.array([[0.9, 0.09, 0.008, 0.002], [0.25, 0.25, 0.25, 0.25], [0.0, 0.001, 0.5, 0.499]])
+    sizes = np.array([300, 150, 200])
+    sides = [
+        np.stack([rng.multinomial(k * sizes[i], shares[i], 40_000) for i in range(3)], 1) for k in (3, 1)
+    ]
+    found = concept.conditional_cramers_v(np.stack(sides, axis=-2))
+    for level in (0.05, 0.001):
+        assert 0.4 * level < np.mean(found.value > found.critical(level)) < 2 * level
+
+
+def test_without_rows_on_both_sides_nothing_is_known_within_strata():
+    found = concept.conditional_cramers_v(np.array([[[50, 50], [0, 0]]]))
+    assert np.isnan(found.value)
+    assert np.isnan(found.p)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_prediction_shift_that_no_one_made_is_called_so_as_often_as_said(ordered):
+    rng = np.random.default_rng(4)
+    shares = rng.dirichlet(np.ones(5), 6)
+    sides = [np.stack([rng.multinomial(n, p, 20_000) for p in shares], 1) for n in (400, 150)]
+    found = concept.prediction_shift(np.stack(sides, axis=-2), ordered=ordered)
+    assert np.all(found.parts >= 3)
+    assert np.mean(found.p < 0.05) < 0.055
+    assert np.mean(found.p < 0.001) < 0.0016

@@ -25,6 +25,7 @@ from gpumon.profiles.groups import (
     GroupErrors,
     Groups,
     SliceLosses,
+    SlicePredictions,
     planned,
 )
 from gpumon.profiles.labels import Confusion, Residuals, Scores
@@ -52,6 +53,7 @@ FEW_NUMBERS = 10  # a numeric column with so few values has a group for each of 
 QUARTERS, EIGHTHS = 4, 8  # bins of other numeric columns: groups are to have enough rows, slices to be sharp
 MOST_VALUES = {Role.SENSITIVE: 50, Role.FEATURE: 15}
 
+MOST_PREDICTED = 20  # classes up to which predictions are counted by slice
 MOST_HELD = 2**31  # bytes that a thread may hold for the slices of all windows and segments
 
 
@@ -143,17 +145,40 @@ def _slices(
     if not binnings:
         raise SchemaError(f"{name} has no column that slices could be made of: name some with slices")
     bins = planned(binnings[:MOST_SLICED])
+    predictions = _slice_predictions(sample, states, against, bins)
+    found: dict[tuple[str, str], State] = (
+        {} if predictions is None else {("", "sliced predictions"): predictions}
+    )
     scores, nothing = states.get(("", "scores")), np.zeros(0)
     if isinstance(against, Residuals):
         state = SliceLosses.on(against.columns, against.weight, ("absolute error",), (), (), nothing, **bins)
-        return {("", "slices"): state}
+        return found | {("", "slices"): state}
     assert isinstance(against, Confusion)
     # a score of exactly 1 has an edge above it: few rows that are wrong for sure (34.5 nats each) would drown all others
     if isinstance(scores, Scores) and scores.edges[0] >= 0 and scores.edges[-1] <= 1:
         told = ("log loss",), scores.positive, against.classes, nothing
-        return {("", "slices"): SliceLosses.on(scores.columns, scores.weight, *told, **bins)}
+        return found | {("", "slices"): SliceLosses.on(scores.columns, scores.weight, *told, **bins)}
     told_error = ("error",), (), against.classes, against.threshold
-    return {("", "slices"): SliceLosses.on(against.columns, against.weight, *told_error, **bins)}
+    return found | {("", "slices"): SliceLosses.on(against.columns, against.weight, *told_error, **bins)}
+
+
+def _slice_predictions(
+    sample: pa.Table, states: States, against: State, bins: dict[str, Any]
+) -> SlicePredictions | None:
+    """Predictions by the bins of features: the score or the predicted quantity in eighths, else the predicted class."""
+    scores, nothing = states.get(("", "scores"), against), np.zeros(0)
+    if isinstance(scores, Scores | Residuals):
+        x = as_floats(sample.column(scores.columns[1]).combine_chunks())
+        x = x[np.isfinite(x)]
+        cuts = np.unique(np.quantile(x, np.arange(1, EIGHTHS) / EIGHTHS, method="nearest")) if x.size else x
+        cuts = cuts[cuts > x.min()] if x.size else x
+        if cuts.size:
+            return SlicePredictions.on(scores.columns, scores.weight, (), nothing, cuts, **bins)
+    if not isinstance(against, Confusion) or len(against.classes) > MOST_PREDICTED:
+        return None
+    return SlicePredictions.on(
+        against.columns, against.weight, against.classes, against.threshold, nothing, **bins
+    )
 
 
 def _group_bins(column: Column, sample: pa.Table, states: States, name: str) -> Binning:
@@ -232,10 +257,14 @@ class GroupTally:
     ) -> None:
         """Count a batch whose rows are grouped by slice; ``size`` places are needed, ``coded`` numbers classes."""
         there = set(batch.schema.names)
+        made: dict[tuple[Binning, ...], NDArray[np.uint8]] = {}
         for key, state in self.counter.states.items():
             if there.isdisjoint(state.columns[1:]):
                 continue
-            bins = self._bins(self.counter.binnings[key], batch, there)
+            binnings = tuple(self.counter.binnings[key])
+            if binnings not in made:
+                made[binnings] = self._bins(binnings, batch, there)
+            bins = made[binnings]
             into = self._into(key, state, size)
             weights = weights_of(state, batch)
             if isinstance(state, Groups):
@@ -249,6 +278,8 @@ class GroupTally:
             elif isinstance(state, SliceLosses):
                 loss = _losses(state, batch, coded)
                 self._add_losses(state, bins, loss, weights, offsets, places, into)
+            elif isinstance(state, SlicePredictions):
+                self._add_predictions(state, batch, bins, offsets, places, into, coded)
 
     def _bins(self, binnings: Sequence[Binning], batch: pa.RecordBatch, there: set[str]) -> NDArray[np.uint8]:
         """The bin of every row in every column, (columns, rows)."""
@@ -310,6 +341,27 @@ class GroupTally:
         counts = LossCounts(into["n"], into["sums"], into["mass"])
         self.counter.host.losses(bins, state.starts, loss, weights, offsets, places, counts)
 
+    def _add_predictions(
+        self,
+        state: SlicePredictions,
+        batch: pa.RecordBatch,
+        bins: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: dict[str, Any],
+        coded: Coded,
+    ) -> None:
+        if state.classes:
+            predicted = predicted_classes(state, batch, coded)
+        else:
+            values, valid = numbers(batch.column(state.columns[1]))
+            predicted = self.counter.host.binned(values, valid, state.cuts).astype(np.int32)
+        parts = state.predicted + 1
+        for each, (start, stop) in zip(bins, pairwise(state.starts.tolist()), strict=True):
+            cells = each.astype(np.int32) * np.int32(parts) + predicted
+            counts = self.counter.kernels.codes(cells.astype(np.int32), offsets, (stop - start) * parts)
+            np.add.at(into["counts"][:, start:stop], places, counts.reshape(-1, stop - start, parts))
+
     def _into(self, key: tuple[str, str], state: Binned, size: int) -> dict[str, Any]:
         """The sums of a state, with a place for every slice."""
         held = self.held.get(key)
@@ -349,6 +401,7 @@ FIELDS: dict[type, tuple[str, ...]] = {
     GroupErrors: ("counts", "errors"),
     GroupCalibration: ("counts", "errors"),
     SliceLosses: ("n", "sums", "mass"),
+    SlicePredictions: ("counts",),
 }
 
 

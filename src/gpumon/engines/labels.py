@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import Kernels
-    from gpumon.profiles.groups import Groups, SliceLosses
+    from gpumon.profiles.groups import Groups, SliceLosses, SlicePredictions
     from gpumon.profiles.profile import Profile, Slice
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
@@ -523,7 +523,7 @@ def weights_of(state: Labelled, batch: pa.RecordBatch) -> NDArray[np.float64] | 
 
 
 def predicted_classes(
-    state: Confusion | Groups | SliceLosses, batch: pa.RecordBatch, coded: Coded
+    state: Confusion | Groups | SliceLosses | SlicePredictions, batch: pa.RecordBatch, coded: Coded
 ) -> NDArray[np.int32]:
     """The number of the class that is predicted for every row, as ``coded`` numbers them."""
     k = len(state.classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gpumon.errors import OptionError
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Metric, ...] = (
 def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
     """The metrics of some names, ids or records; all of the catalogue for None.
 
+    What the catalogue holds for some roles only is for every column if it is asked for by name.
     OptionError names what is near if a name is unknown.
     """
     if metrics is None:
@@ -62,7 +64,12 @@ def chosen(metrics: Iterable[str | Metric] | None) -> tuple[Metric, ...]:
         if isinstance(wanted, Metric):
             matches = [wanted]
         else:
-            matches = [metric for metric in CATALOGUE if str(wanted).strip() in {metric.name, *metric.ids}]
+            asked = str(wanted).strip()
+            matches = [metric for metric in CATALOGUE if asked in {metric.name, *metric.ids}]
+            matches = [
+                replace(metric, by_default=()) if metric.by_default and asked == metric.name else metric
+                for metric in matches
+            ]
         if not matches:
             from difflib import get_close_matches
 
@@ -105,6 +112,7 @@ NEEDS |= dict.fromkeys(
     ("group_gaps", "group_gap_bins"), ("calibration of groups", "sensitive_features and a score from 0 to 1")
 )
 NEEDS["slice_losses"] = "slices", "slices"
+NEEDS["prediction_strata"] = "sliced predictions", "slices"
 NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
     ("importances", "importance, attributions, model or predict"),

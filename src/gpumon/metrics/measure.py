@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpumon.metrics.class_charts import chart_rows
 from gpumon.metrics.course_rows import course_rows
 from gpumon.metrics.courses import Courses
 from gpumon.metrics.early_warning import warning_rows
@@ -16,7 +17,9 @@ from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
+from gpumon.metrics.slice_predictions import PredictionReadings
 from gpumon.metrics.slices import SliceReadings
+from gpumon.metrics.window_readings import WindowReadings
 from gpumon.profiles.numeric import Numeric
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
@@ -28,7 +31,7 @@ from gpumon.statistics.significance import fisher_z_p
 from gpumon.statistics.summaries import kurtosis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gpumon.metrics.metric import Metric
     from gpumon.profiles.profile import Slice
@@ -109,18 +112,22 @@ def measure(
     parts: list[tuple[tuple[int, int], dict[str, Any]]] = []
     for block, readings in blocks(reference, current, slices):
         exact = readings.keep_sorted(reference, current, slices)
-        floors = _Floors(readings, [m for m in metrics if m.null is None], slices, seed)
+        floors = _Floors(readings, [m for m in metrics if m.null is None and not m.by_window], slices, seed)
         for metric in metrics:
-            if not _serves(metric, block[0], readings):
+            if metric.by_window or not _serves(metric, block[0], readings):
                 continue
             try:
                 found = _block(metric, block, readings, slices, floors, level, exact=exact)
             except Exception as error:  # noqa: BLE001 (one formula that fails, a user's own say, must not lose the others)
                 found = _failed(metric, block, slices, error)
             parts += [((order[metric], position[part["column"]]), part) for part in found]
+        windowed = [m for m in metrics if m.by_window and _serves(m, block[0], readings)]
+        for metric, found in _by_window(windowed, readings, reference, current, slices, level, seed):
+            parts += [((order[metric], position[part["column"]]), part) for part in found]
     predicted = LabelReadings(reference, current, slices, maturity)
     readers: dict[str, Any] = {
         "slice_losses": SliceReadings(reference, current, slices, predicted.coverage, maturity),
+        "prediction_strata": PredictionReadings(reference, current, slices),
         **dict.fromkeys(IMPORTANCES, ImportanceReadings(reference, current, slices)),
         **dict.fromkeys(GROUPED, GroupReadings(reference, current, slices, predicted.coverage, maturity)),
         **dict.fromkeys(LABELLED, predicted),
@@ -136,6 +143,12 @@ def measure(
         elif metric.over_time:
             try:
                 found = course_rows(courses, metric, level)
+            except Exception as error:  # noqa: BLE001 (as above)
+                found = _failed(metric, [], courses.totals, error)
+            parts += [((order[metric], -1), part) for part in found]
+        elif metric.charted:
+            try:
+                found = chart_rows(courses, metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], courses.totals, error)
             parts += [((order[metric], -1), part) for part in found]
@@ -184,7 +197,7 @@ def _block(
 ) -> list[dict[str, Any]]:
     """The rows of one metric, a part for each unit."""
     shape = (len(block), len(slices))
-    mine = [i for i, unit in enumerate(block) if not metric.roles or unit.column.role in metric.roles]
+    mine = [i for i, unit in enumerate(block) if metric.serves(unit.column.role)]
     if not mine:
         return []
 
@@ -234,7 +247,7 @@ def _block(
             p, noise = floor.p_value(value), floor.critical(level)
     parts = []
     for i, unit in enumerate(block):
-        if metric.roles and unit.column.role not in metric.roles:
+        if not metric.serves(unit.column.role):
             continue
         parts.append(
             _named(metric, slices, unit.column.role)
@@ -267,6 +280,36 @@ class _Some:
         return tuple(x[self.mine] for x in found) if isinstance(found, tuple) else found[self.mine]
 
 
+def _by_window(
+    metrics: Sequence[Metric],
+    readings: Readings,
+    reference: Profile,
+    current: Profile,
+    slices: list[tuple[Slice, Slice]],
+    level: float | None,
+    seed: int,
+) -> Iterator[tuple[Metric, list[dict[str, Any]]]]:
+    """The rows of metrics of a block that look at windows in their order; none of slices without a time."""
+    alike: dict[tuple[str, tuple[int, ...]], list[Metric]] = {}
+    for metric in metrics:
+        mine = tuple(i for i, unit in enumerate(readings.units) if metric.serves(unit.column.role))
+        if mine:
+            alike.setdefault((metric.by_window, mine), []).append(metric)
+    for (kind, mine), members in alike.items():
+        view: Any = WindowReadings(kind, readings, mine, reference, current, slices)
+        if not view.slices:
+            return
+        floors = _Floors(view, [metric for metric in members if metric.null is None], view.slices, seed)
+        for metric in members:
+            try:
+                found = _block(metric, view.units, view, view.slices, floors, level, exact=False)
+            except Exception as error:  # noqa: BLE001 (as above)
+                found = _failed(metric, view.units, view.slices, error)
+            else:
+                found = [part | {"reason": words} for part, words in zip(found, view.told, strict=True)]
+            yield metric, found
+
+
 def _placed(x: Any, mine: list[int], shape: tuple[int, int]) -> Floats:
     """Values of some columns, where they belong among all; NaN for the others."""
     whole = np.full(shape, np.nan)
@@ -296,15 +339,20 @@ class _Floors:
     """
 
     def __init__(
-        self, readings: Readings, metrics: Sequence[Metric], slices: list[tuple[Slice, Slice]], seed: int
+        self,
+        readings: Readings,
+        metrics: Sequence[Metric],
+        slices: list[tuple[Slice, Slice]],
+        seed: int,
     ) -> None:
         self.readings = readings
         self.seed = seed
-        rows = readings["missing"][1][..., 1].max(axis=0)
-        levels: dict[tuple[Slice, int], list[int]] = {}
+        before, now = (
+            np.broadcast_to(side[..., 1].max(axis=0), len(slices)).tolist() for side in readings["missing"]
+        )
+        levels: dict[tuple[Slice, int, int], list[int]] = {}
         for i, (of, _) in enumerate(slices):
-            size = int(rows[i]) if rows[i] < FEW_ROWS else FEW_ROWS * int(rows[i]).bit_length()
-            levels.setdefault((of, size), []).append(i)
+            levels.setdefault((of, _size(before[i]), _size(now[i])), []).append(i)
         self.levels = list(levels.values())
         self.draws = max(LEAST_DRAWS, min(DRAWS, 4 * DRAWS // len(self.levels)))
         self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))
@@ -335,7 +383,7 @@ class _Floors:
                 self.drawn[reading, each] = []
             for level in self.levels:
                 first = level[0]
-                together = reference[:, first] + current[:, self.readings.whole[first]]
+                together = self.readings.together(reading, first)
                 size = np.maximum(_middle(m[:, level]), 1)
                 shared: dict[str, Floats] = {}
                 unit: Any = 1.0
@@ -386,6 +434,11 @@ class _Floor:
             with np.errstate(invalid="ignore", over="ignore"):
                 critical[:, level] = noise.critical(probability)[:, None] * scale * self.unit[:, level]
         return critical
+
+
+def _size(rows: int) -> int:
+    """What numbers of rows have in common that are within a factor of two."""
+    return rows if rows < FEW_ROWS else FEW_ROWS * rows.bit_length()
 
 
 def _middle(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ __all__ = [
     "BOUNDED",
     "BROKEN_DOWN",
     "CERTIFIED",
+    "CHARTED",
     "FAMILIES",
     "LABELLED",
     "OF_COLUMNS",
@@ -70,10 +71,11 @@ BROKEN_DOWN = frozenset(
     {
         "groups", "selected_groups", "group_residuals", "group_sizes", "group_gaps", "group_gap_bins", "slice_losses",
         "importances", "importance_shares", "weighted_distances", "weighted_verdicts",
-        "explained_rows", "attribution_checks",
+        "explained_rows", "attribution_checks", "prediction_strata",
     }
 )  # fmt: skip
-"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``, ``importances``."""
+"""Readings of groups of people, of slices and of importances: see :mod:`gpumon.metrics.groups`, ``slices``,
+``slice_predictions``, ``importances``."""
 
 OF_REFERENCE = frozenset(
     {
@@ -93,13 +95,20 @@ OVER_TIME = frozenset(
 """Readings of a measure window by window: see :mod:`gpumon.metrics.courses`."""
 
 
+CHARTED = frozenset({"class_chart", "class_limits"})
+"""Readings of the windows of a control chart: see :mod:`gpumon.metrics.class_charts`."""
+
+
 OF_COLUMNS = frozenset({"columns", "columns_warned", "columns_alerted", "columns_significant"})
 """Readings of all columns together: see :mod:`gpumon.verdicts.rollups`."""
 
 
 AGAINST_REFERENCE = frozenset(
-    {"deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments", "evidence"}
-)
+    {
+        "deviations", "means", "means_change", "verdicts_of_windows", "changes_of_segments", "evidence",
+        "class_chart", "class_limits",
+    }
+)  # fmt: skip
 """Readings over time, and of what there is to suspect without labels, that need a reference."""
 
 
@@ -141,6 +150,11 @@ class Metric:
     """Kinds of columns it is for: "numeric", "discrete", "categorical", "datetime", "text"; empty: all that can be read."""
     roles: tuple[str, ...] = ()
     """Roles of columns it is for; empty: all (ids and timestamps are described and never compared)."""
+    by_default: tuple[str, ...] = field(default=(), compare=False)
+    """Roles of columns it is for where it is not asked for by name: then it is for all that can be read."""
+    by_window: str = ""
+    """ "previous": each window against the one before it; "cumulative": all windows so far against the reference; "chart": a control
+    chart of the windows."""
     warn: float | None = None
     alert: float | None = None
     conventional: tuple[float, float] | None = None
@@ -173,6 +187,10 @@ class Metric:
     exact: Callable[..., float] | None = field(default=None, repr=False)
     """The same from sorted values, for ``exact=True``."""
 
+    def serves(self, role: str) -> bool:
+        """Whether it is for columns of a role."""
+        return all(not roles or role in roles for roles in (self.roles, self.by_default))
+
     @property
     def family(self) -> str:
         """The family that the id belongs to."""
@@ -198,6 +216,16 @@ class Metric:
         return not OVER_TIME.isdisjoint(self.reads)
 
     @property
+    def charted(self) -> bool:
+        """Whether it is a control chart of what the model predicts."""
+        return not CHARTED.isdisjoint(self.reads)
+
+    @property
+    def never_below_chance(self) -> bool:
+        """Whether what the reference's windows show may widen what chance explains, and never narrow it."""
+        return bool(self.by_window) or "prediction_strata" in self.reads
+
+    @property
     def read_off_results(self) -> bool:
         """Whether it is read off the results, and the verdicts, of the metric that it is ``of``."""
         return not (OF_COLUMNS | {"verdicts_of_windows", "changes_of_segments"}).isdisjoint(self.reads)
@@ -205,7 +233,7 @@ class Metric:
     @property
     def of_model(self) -> bool:
         """Whether it is about the model, and not about columns."""
-        return self.labelled or self.over_time or self.broken_down or "evidence" in self.reads
+        return self.labelled or self.over_time or self.broken_down or self.charted or "evidence" in self.reads
 
     @property
     def broken_down(self) -> bool:

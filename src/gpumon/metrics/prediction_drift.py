@@ -6,16 +6,20 @@ metric, under this id: see ``Metric.known_as`` in the data distribution's table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.metric import BOUNDED, Metric
 from gpumon.metrics.significance import POOLED, STUCK, UNTESTED
 from gpumon.profiles.confidence import UNSURE
 from gpumon.statistics import (
     calibration_change,
     classification,
+    concept,
     confidence,
+    control_charts,
     decision,
     intervals,
     modes,
@@ -32,6 +36,7 @@ __all__ = ["PREDICTION_DRIFT"]
 
 NEAR = 0.05
 MD_11 = (("score", "MD-11"),)
+SIGMAS = 3.0  # Shewhart's limits
 SCORES = ("score", "prediction")
 
 
@@ -39,17 +44,116 @@ def _distinct_ratio(registers: NDArray[np.uint8], present: Floats) -> Floats:
     return modes.distinct_ratio(summaries.distinct_count(registers).value, present)
 
 
+def _of_windows(id_: str, base: Metric) -> tuple[Metric, Metric]:
+    """A distance from window to window, and of all windows so far."""
+    words = (
+        base.name.replace("_", " ").replace("psi", "PSI").replace("jensen shannon", "Jensen-Shannon distance")
+    )
+    return (
+        replace(
+            base,
+            id=id_,
+            name=f"{base.name}_previous",
+            known_as=(),
+            by_default=SCORES,
+            by_window="previous",
+            about=f"{words[0].upper()}{words[1:]} of each window to the one before it that has rows, in the same segment, on "
+            "the reference's bins. The first window is compared with the reference's last one if the reference has "
+            "windows that are earlier, and is no_data if not. Of scores and predictions, or of every column if it is asked for by name.",
+        ),
+        replace(
+            base,
+            id=id_,
+            name=f"{base.name}_cumulative",
+            known_as=(),
+            by_default=SCORES,
+            by_window="cumulative",
+            warn=None,
+            alert=None,
+            conventional=None,
+            about=f"{words[0].upper()}{words[1:]} of all windows up to each one, in the same segment, to the reference. The last "
+            f"is that of all rows that have a time, which {base.name} judges. Of scores and predictions, or of every column if "
+            "it is asked for by name.",
+        ),
+    )
+
+
+_BY_NAME = {metric.name: metric for metric in DATA_DISTRIBUTION}
+
+CLASS_SHARE = Metric(
+    "PD-02",
+    "predicted_class_share",
+    classification.class_shares,
+    reads=("predicted_classes",),
+    compares=False,
+    by_class=True,
+    method="Goodman's simultaneous intervals",
+    warn=0.02,
+    alert=0.05,
+)
+
 PREDICTION_DRIFT = (
+    *_of_windows("PD-01", _BY_NAME["jensen_shannon"]),
+    *_of_windows("PD-08", _BY_NAME["psi"]),
+    CLASS_SHARE,
     Metric(
         "PD-02",
-        "predicted_class_share",
-        classification.class_shares,
-        reads=("predicted_classes",),
+        "predicted_class_chart",
+        control_charts.p_chart,
+        reads=("class_chart",),
+        unit="sigma",
         compares=False,
+        of=CLASS_SHARE,
         by_class=True,
-        method="Goodman's simultaneous intervals",
-        warn=0.02,
-        alert=0.05,
+        by_window="chart",
+        warn=SIGMAS,
+        alert=SIGMAS,
+        conventional=(SIGMAS, SIGMAS),
+        about="By how many sigma the share of a predicted class in a window is from the reference's share, its centre: a p chart, "
+        "with limits for each window's rows. Where the reference has 8 windows, a p′ chart: sigma grows as these differ by more than "
+        "their rows explain. Judged by what is beyond the size of a warning of predicted_class_share, or a tenth of the centre where "
+        "that is less. Source: Shewhart (1931); Laney (2002), Qual. Eng. 14.",
+    ),
+    *(
+        Metric(
+            "PD-02",
+            f"predicted_class_{side}_limit",
+            control_charts.p_chart,
+            reads=("class_limits",),
+            compares=False,
+            part=side,
+            by_class=True,
+            by_window="chart",
+            about=f"The {side} control limit of predicted_class_chart: the share of a predicted class three sigma {where} the "
+            "reference's, for the window's rows [0 to 1].",
+        )
+        for side, where in (("lower", "below"), ("upper", "above"))
+    ),
+    Metric(
+        "PD-05",
+        "prediction_odds_shift",
+        concept.prediction_shift,
+        reads=("prediction_strata",),
+        unit="nats",
+        method="Cochran, Mantel and Haenszel's, over the bins of the feature; p is times the number of dichotomies",
+        about="How much likelier a prediction has become at equal values of a feature: ln of Mantel and Haenszel's odds ratio over "
+        "the feature's bins, of the class, or of the part of a score or quantity above one of 7 cuts, that shifted most. For a fixed model it "
+        "is 0 unless other features moved, or rows moved within the bins. Concept drift is suspected, never shown: a row is warn or no_data, "
+        "and never ok. Source: Mantel & Haenszel (1959), J. Natl. Cancer Inst. 22.",
+        warn=0.25,
+        alert=0.25,
+    ),
+    Metric(
+        "PD-05",
+        "prediction_cramers_v",
+        concept.conditional_cramers_v,
+        reads=("prediction_strata",),
+        method="of the chi-square within the bins of the feature; cells of less than 5 expected rows pooled",
+        about="How far what is predicted differs from the reference at equal values of a feature: Cramér's V within the feature's "
+        "bins [0 to 1], which also sees what prediction_odds_shift does not, a change that turns round between bins. Suspected (warn) or "
+        "no_data, as that. Source: Cramér (1946), Mathematical Methods of Statistics, ch. 21.",
+        warn=0.1,
+        alert=0.1,
     ),
     Metric(
         "PD-09",

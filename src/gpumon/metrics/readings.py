@@ -221,16 +221,11 @@ class Readings:
         return tuple(x[..., 1] - x[..., 0] for x in self["missing"])
 
     def _bins(self) -> tuple[Any, ...]:
-        if self.kind is Numeric and "discrete" not in self.units[0].kinds:
-            ends = _deciles(self["cells"][0][..., :-2])
+        if self._cut:
             missing = (cells[..., -2:].sum(axis=-1, keepdims=True) for cells in self["cells"])
-            ordered = (_between(cells[..., :-2], ends) for cells in self["cells"])
+            ordered = (_between(cells[..., :-2], self._ends) for cells in self["cells"])
             return tuple(np.concatenate(parts, axis=-1) for parts in zip(ordered, missing, strict=True))
-        kept = [
-            [_likely(r, c[self.whole[s]]) for s, r in enumerate(rs[:1] if self._plain else rs)]
-            for rs, c in zip(*self._sides, strict=True)
-        ]
-        most = max(values.size for row in kept for values in row)
+        most = self._most_kept
         sides = []
         for side, rows in enumerate(self._sides):
             used = [row[:1] for row in rows] if side == 0 and self._plain else rows
@@ -241,11 +236,46 @@ class Readings:
                             _value_bins(state, values[0 if self._plain else s], most)
                             for s, state in enumerate(row)
                         ]
-                        for row, values in zip(used, kept, strict=True)
+                        for row, values in zip(used, self._kept, strict=True)
                     ]
                 )
             )
         return sides[0], sides[1]
+
+    @property
+    def _cut(self) -> bool:
+        """Whether bins are parts of the number line, and not values."""
+        return self.kind is Numeric and "discrete" not in self.units[0].kinds
+
+    @cached_property
+    def _ends(self) -> NDArray[np.int64]:
+        """The last cell of every decile (columns, slices or 1, 10)."""
+        return _deciles(self["cells"][0][..., :-2])
+
+    @cached_property
+    def _kept(self) -> list[list[NDArray[np.int64]]]:
+        """The values that have a bin of their own, by column and slice, or one for all slices."""
+        return [
+            [_likely(r, c[self.whole[s]]) for s, r in enumerate(rs[:1] if self._plain else rs)]
+            for rs, c in zip(*self._sides, strict=True)
+        ]
+
+    @property
+    def _most_kept(self) -> int:
+        return max(values.size for row in self._kept for values in row)
+
+    def binned(self, unit: int, at: int, state: Any) -> NDArray[np.int64]:
+        """Any other state of a unit on the bins that it has in a slice (bins,)."""
+        place = 0 if self._plain else at
+        if not self._cut:
+            return _value_bins(state, self._kept[unit][place], self._most_kept)
+        cells = _padded(state.counts, self._most_edges + 5)
+        return np.append(_between(cells[:-2], self._ends[unit, place]), cells[-2:].sum())
+
+    def together(self, name: str, at: int) -> NDArray[np.int64]:
+        """A baseline's counts and those of all that is compared with it (columns, …), for a slice among these."""
+        reference, current = self[name]
+        return np.asarray(reference[:, 0 if reference.shape[1] == 1 else at] + current[:, self.whole[at]])
 
     @cached_property
     def _weighing(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -24,7 +24,7 @@ class Result(NamedTuple):
     metric: str
     id: str
     family: str
-    column: str | None  # None: the table as a whole; "a ~ b": a pair
+    column: str | None  # None: the table as a whole; "a ~ b": a pair; "p | a": p at equal a
     window: str | None  # None: all
     segment: str | None  # None: all
     value: float

@@ -24,7 +24,7 @@ from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
-from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses
+from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses, SlicePredictions
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.numeric import Numeric, Sorted
@@ -61,6 +61,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         GroupErrors,
         GroupCalibration,
         SliceLosses,
+        SlicePredictions,
         Attributions,
     )
 }
@@ -69,7 +70,7 @@ FIELDS = {
     "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks "
     "trees split_features split_codes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives limits nominal base residual_variance leaves",
+    "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column",
@@ -94,6 +95,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "group": GroupErrors,
     "calibration": GroupCalibration,
     "slices": SliceLosses,
+    "sliced": SlicePredictions,
 }
 ROW = pa.schema(
     [

@@ -29,6 +29,7 @@ __all__ = [
     "GroupErrors",
     "Groups",
     "SliceLosses",
+    "SlicePredictions",
     "conditions",
     "planned",
 ]
@@ -364,6 +365,66 @@ class SliceLosses(Binned):
         """The features, by number, of each run of cells: one, or a pair."""
         places = range(len(self.features))
         return [*((i,) for i in places), *combinations(places, 2)]
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePredictions(Binned):
+    """Rows by bin of every feature and by what is predicted, labelled or not; for P(prediction | feature).
+
+    Predicted are ``classes`` (then any other; from a ``threshold`` on the second of two, if it has one), or a number in the
+    parts that ``cuts`` make of it; the last column is of rows without a prediction. Weights take no part.
+    """
+
+    classes: tuple[str, ...] = field(metadata=PLAN)  # (K,), or () of a number
+    threshold: NDArray[np.float64] = field(metadata=PLAN)  # (0,) or (1,)
+    cuts: NDArray[np.float64] = field(metadata=PLAN)  # rising; (0,) of classes
+    counts: NDArray[np.int64] = field(
+        metadata=SUM
+    )  # (cells, parts + 1): the bins of the first feature, of the second …
+
+    def __post_init__(self) -> None:
+        self._check_bins()
+        rising = np.isfinite(self.cuts).all() and (np.diff(self.cuts) > 0).all()
+        if self.counts.shape != (int(self.starts[-1]), self.predicted + 1) or not rising:
+            raise ProfileError("a state of slices has the wrong shape: it is damaged")
+
+    @classmethod
+    def on(
+        cls,
+        columns: Sequence[str],
+        weight: Sequence[str],
+        classes: Sequence[str],
+        threshold: NDArray[np.float64],
+        cuts: NDArray[np.float64],
+        **bins: Any,
+    ) -> SlicePredictions:
+        """Nothing counted yet; ``bins`` are the fields of :func:`planned`."""
+        if len(columns) < 2 or threshold.size > 1 or bool(classes) == bool(cuts.size):
+            raise ProfileError("predictions of slices are of classes, or of a number that is cut")
+        if threshold.size and len(classes) != 2:
+            raise ProfileError("a threshold makes predictions of two classes")
+        cells, parts = int(bins["parts"].sum()) + 2 * bins["parts"].size, len(classes) or cuts.size
+        if not 0 < cells * (parts + 2) <= MOST_CELLS:
+            raise ProfileError(f"there are more than {MOST_CELLS:,} cells of slices")
+        return cls(
+            columns=tuple(columns),
+            weight=tuple(weight),
+            classes=tuple(classes),
+            threshold=threshold,
+            cuts=cuts,
+            counts=np.zeros((cells, parts + 2), np.int64),
+            **bins,
+        )
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where the cells of each feature begin, and where the last ones end."""
+        return np.cumsum([0, *self.sizes])
+
+    @property
+    def predicted(self) -> int:
+        """Parts of what is predicted: the classes and all others, or the parts between cuts."""
+        return (len(self.classes) or self.cuts.size) + 1
 
 
 LOSSES = {"log loss": (True, 1), "error": (True, 0), "absolute error": (False, 0)}

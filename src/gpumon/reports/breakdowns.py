@@ -24,6 +24,7 @@ GAPS = {metric.name for metric in FAIRNESS if metric.part}
 RATES = [metric.name for metric in FAIRNESS if not metric.part]
 OF_MODEL = {metric.name for metric in IMPORTANCE} - {"importance_share"}
 CHANGE, EXCESS = "loss_contribution", "excess_loss"
+SUSPECTED = ("prediction_odds_shift", "prediction_cramers_v")
 DRAWN = {
     "group_selection_rate": "selection rate",
     "group_true_positive_rate": "true positive rate",
@@ -67,6 +68,8 @@ def sentence(report: Report) -> str:
     words = []
     for part in parts(report):
         told = [row for row in part.rows if row.status in {"alert", "warn"}]
+        if part.id == "slices":
+            told = [row for row in told if row.metric == CHANGE]
         if not told:
             continue
         if part.id == "slices":
@@ -168,9 +171,10 @@ def _courses(report: Report, rows: list[Result]) -> dict[str, str]:
 
 def _slices(report: Report) -> Part | None:
     change, excess = _whole(report, [CHANGE]), _whole(report, [EXCESS])
-    if not (change or excess):
+    shifted = [row for row in _whole(report, SUSPECTED) if row.status == "warn"]
+    if not (change or excess or shifted):
         return None
-    rows = [row for row in (*change, *excess) if row.p_value < SURE and row.value > 0]
+    rows = [row for row in (*change, *excess) if row.p_value < SURE and row.value > 0] + shifted
     return Part(
         "slices",
         "Where it is worst",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
-_OVER_TIME = ("measures", "changes", "detectors", "early", "rolled")
+_OVER_TIME = ("measures", "changes", "detectors", "early", "rolled", "moved")
 _MATRIX = 40  # columns of the correlation heat map: what a screen shows
 _PAIRS = 20
 _NEW = 50  # new or vanished categories that are named; the others are counted
@@ -36,7 +36,7 @@ def render(payload: Mapping[str, Any]) -> str:
     - ``performance``: the measures of the model, each a ``name`` with ``value``, ``bounds`` and ``interval`` (pairs or
       None), ``reference``, ``threshold``, ``unit``, ``status``, ``reason``, ``method``
     - ``over_time``, what windows show together: lists ``measures``, ``changes``, ``detectors``, ``early``, and ``rolled``,
-      distances over all columns; see :mod:`gpumon.reports.over_time`
+      distances over all columns, see :mod:`gpumon.reports.over_time`; and ``moved``, charts from window to window, likewise SVG
     - ``breakdowns``: parts on groups, slices and importance, each with ``id``, ``title``, ``lead``, ``rows`` as of performance (or
       what is said for none, ``empty``), ``charts``, and a table of rates: their names ``rates``, and ``groups``, each a ``name``,
       rows ``n`` and ``cells``, a ``value`` and what hovering tells (``told``), or None

@@ -13,6 +13,7 @@ from gpumon.profiles.labels import LABELS, Confusion, Residuals, Scores
 from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, groups_svg, matrix_svg
 from gpumon.reports.over_time import change_of
 from gpumon.statistics import calibration, ranking
+from gpumon.verdicts.judge import SEVERITY, worst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
     Sides = tuple[tuple[str, State], ...]
 
-__all__ = ["charts"]
+__all__ = ["charts", "from_window_to_window"]
 
 FAMILY = FAMILIES["PS"]
 MOST_COURSES = 6
 BESIDE = ("interval_coverage", "conformal_coverage")  # of another family, and drawn like performance
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
+CHART = "predicted_class_chart"
+DISTANCES = {"psi": "PSI", "jensen_shannon": "Jensen–Shannon"}
 POINTS = 200  # of a curve
 BINS = 15  # of reliability
 BARS = 40  # of residuals
@@ -55,7 +58,75 @@ def charts(report: Report) -> dict[str, str]:
                 ("current", report.current.state(subject, aspect)),
             )
             found |= dict(draw[type(plan)](sides, aspect))
-    return found | _estimates(report) | _courses(report) | _groups(report)
+    return found | _estimates(report) | _courses(report) | _groups(report) | from_window_to_window(report)
+
+
+def from_window_to_window(report: Report) -> dict[str, str]:
+    """How far each score and prediction moved from one window to the next, and all windows so far from the reference.
+
+    The first of ``DISTANCES`` that was measured; its name is ``psi_previous of p``. Then the shares of predicted classes with
+    their control limits, ``predicted_class_chart`` or ``predicted_class_chart of y=a``, the gravest first.
+    """
+    return _moves(report) | _control_charts(report)
+
+
+def _control_charts(report: Report) -> dict[str, str]:
+    labels = report.current.windows
+    charts = report.results.where(metric=CHART, segment=None)
+    shares, lower, upper = (
+        report.results.where(metric=f"predicted_class_{name}", segment=None)
+        for name in ("share", "lower_limit", "upper_limit")
+    )
+    drawn = {}
+    status = {column: worst(charts.where(column=column)["status"].tolist()) for column in charts["column"]}
+    for column in sorted(status, key=lambda column: -SEVERITY[status[column]])[:MOST_COURSES]:
+        of, low, high, judged = (
+            {row.window: row for row in rows.where(column=column)} for rows in (shares, lower, upper, charts)
+        )
+        share = _course([row for row in of.values() if row.window is not None], labels, estimated=False)
+        below, above = ([_of(side.get(label), "value") for label in labels] for side in (low, high))
+        centre = [_of(low.get(label), "reference") for label in labels]
+        there = [judged.get(label) for label in labels]
+        drawn[CHART if column is None else f"{CHART} of {column}"] = course_svg(
+            "Share of predictions" if column is None else f"Predicted {column}",
+            labels,
+            [
+                share._replace(
+                    name="share",
+                    lower=None,
+                    upper=None,
+                    status=["no_data" if row is None else row.status for row in there],
+                ),
+                Course("3 sigma", centre, below, above, estimated=True),
+            ],
+        )
+    return drawn
+
+
+def _moves(report: Report) -> dict[str, str]:
+    labels = report.current.windows
+    for distance, words in DISTANCES.items():
+        moved = report.results.where(metric=f"{distance}_previous", segment=None)
+        if not len(moved):
+            continue
+        so_far = report.results.where(metric=f"{distance}_cumulative", segment=None)
+        drawn = {}
+        for column in dict.fromkeys(moved["column"].tolist()):
+            rows = list(moved.where(column=column))
+            beside = list(so_far.where(column=column))
+            limits = [row.threshold for row in rows if math.isfinite(row.threshold)]
+            courses = [_course(rows, labels, estimated=False)._replace(name="window before")]
+            if beside:
+                courses.append(_course(beside, labels, estimated=True)._replace(name="all so far"))
+            if any(math.isfinite(row.value) for row in (*rows, *beside)):
+                drawn[f"{distance}_previous of {column}"] = course_svg(
+                    f"{words} of {column}",
+                    labels,
+                    courses,
+                    limits=[float(np.median(limits))] if limits else (),
+                )
+        return drawn
+    return {}
 
 
 def _estimates(report: Report) -> dict[str, str]:

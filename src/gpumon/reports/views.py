@@ -66,6 +66,7 @@ def page(report: Report) -> dict[str, Any]:
     for row in report.results.where(window=None, segment=None):
         by_column.setdefault(row.column or "", []).append(row)
     found = {unit.label: unit for unit in units(report.reference)}
+    moved = models.from_window_to_window(report)
     return {
         "title": "Model evaluation" if _told(performance(report)) else "Drift scan",
         "status": report.status,
@@ -95,9 +96,9 @@ def page(report: Report) -> dict[str, Any]:
             }
             for part in breakdowns.parts(report)
         ],
-        "over_time": over_time(report),
+        "over_time": over_time(report) | {"moved": list(moved.values())},
         "metric": PRIMARY,
-        "charts": list(models.charts(report).values()),
+        "charts": [svg for name, svg in models.charts(report).items() if name not in moved],
         "windows": _grid(report, "window"),
         "segments": _grid(report, "segment"),
         "correlations": _correlations(report),

@@ -9,8 +9,8 @@ of two tables     ``distances`` between binned distributions, ``ecdf`` for what 
 how sure          ``significance``, ``resampling`` (the noise floor), ``intervals``
 of predictions    ``classification``, ``ranking``, ``calibration``, ``regression``, ``prediction_intervals``, ``decision``,
                   ``fairness``
-of change         ``concept``, ``changepoints``, ``batches``, ``over_time``, ``calibration_change``, ``contribution`` (of
-                  parts of the rows to it)
+of change         ``concept``, ``changepoints``, ``batches``, ``over_time``, ``control_charts``, ``calibration_change``,
+                  ``contribution`` (of parts of the rows to it)
 without labels    ``estimation``, ``loss_model``, ``confidence``
 
 Only NumPy and ``scipy.special`` are used.

@@ -10,24 +10,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import special
 
+from gpumon.statistics import distances
 from gpumon.statistics.intervals import Interval, normal
-from gpumon.statistics.significance import chi_square_p
+from gpumon.statistics.significance import chi_square_critical, chi_square_p
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gpumon.statistics import Counts, Floats
 
 __all__ = [
     "ChiSquare",
+    "ConditionalV",
     "LossChange",
+    "PredictionShift",
     "cochran_mantel_haenszel",
     "common_odds_ratio",
     "concept_share",
     "conditional_chi_square",
+    "conditional_cramers_v",
     "log_odds_shift",
     "loss_change",
     "mantel",
+    "prediction_shift",
 ]
+
+
+FEWEST = 10
+"""Rows of either sample on either side of a dichotomy from which it is tested."""
 
 
 class ChiSquare(NamedTuple):
@@ -51,6 +63,30 @@ class LossChange(NamedTuple):
     concept: Interval
     unsupported: Floats
     unsupported_share: Floats
+
+
+class ConditionalV(NamedTuple):
+    """Cramér's V within strata [0 to 1], the degrees of freedom and the p-value of its chi-square, and the rows that it rests on."""
+
+    value: Floats
+    dof: Floats
+    p: Floats
+    rows: Floats
+
+    def critical(self, level: float) -> Floats:
+        """What V exceeds with probability ``level`` if nothing has changed."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.sqrt(chi_square_critical(level, self.dof) / self.rows))
+
+
+class PredictionShift(NamedTuple):
+    """The dichotomy that shifted most: its number, its ``log_odds_shift`` [nats], the p-value, the standard error, and of how many."""
+
+    part: NDArray[np.int64]
+    shift: Interval
+    p: Floats
+    error: Floats
+    parts: NDArray[np.int64]
 
 
 def cochran_mantel_haenszel(tables: Counts) -> ChiSquare:
@@ -139,6 +175,44 @@ def log_odds_shift(tables: Counts, level: float = 0.95) -> Interval:
         return Interval(*(np.asarray(np.log(end)) for end in found))
 
 
+def prediction_shift(tables: Counts, *, ordered: bool, level: float = 0.95) -> PredictionShift:
+    """Whether what is predicted shifted within strata of a feature, P(ŷ | x), by the dichotomy that shows it most [nats].
+
+    ``tables`` (..., strata, 2, K): counts by stratum, sample and predicted part. Dichotomies are the parts from i + 1 on
+    against those up to i where parts are ``ordered``, else each part against the rest (of two the second alone). Each is
+    tested with ``cochran_mantel_haenszel``, and the smallest p is multiplied with their number (Bonferroni). A
+    dichotomy of which a side has fewer than 10 rows either way is left out; NaN if all are. Source: Mantel & Haenszel
+    (1959), J. Natl. Cancer Inst. 22.
+
+    >>> found = prediction_shift(np.array([[[90, 10], [80, 20]], [[40, 60], [30, 70]]]), ordered=False)
+    >>> round(float(found.shift.value), 3), round(float(found.p), 4), int(found.parts)
+    (0.571, 0.0179, 1)
+    """
+    tables = np.asarray(tables)
+    total = tables.sum(axis=-1, keepdims=True)
+    if ordered or tables.shape[-1] == 2:
+        inside = np.cumsum(tables[..., ::-1], axis=-1)[..., -2::-1]
+    else:
+        inside = tables
+    halves = np.moveaxis(np.stack((total - inside, inside), axis=-1), -2, 0)  # dichotomy first
+    both = np.all(total > 0, axis=(-2, -1))
+    rows = np.sum(np.where(both[..., None, None], halves, 0), axis=-3)
+    usable = np.all(rows >= FEWEST, axis=(-2, -1))
+    shift = log_odds_shift(halves, level)
+    usable &= np.isfinite(shift.value) & np.isfinite(shift.lower) & np.isfinite(shift.upper)
+    p = np.where(usable, cochran_mantel_haenszel(halves).p, np.inf)
+    best = np.argmin(p, axis=0)
+    parts = np.count_nonzero(usable, axis=0)
+
+    def picked(x: Floats) -> Floats:
+        return np.where(parts > 0, np.take_along_axis(x, best[None], axis=0)[0], np.nan)
+
+    found = Interval(*(picked(end) for end in shift))
+    with np.errstate(invalid="ignore"):
+        error = (found.upper - found.lower) / (2 * special.ndtri((1 + level) / 2))
+        return PredictionShift(best, found, np.minimum(picked(p) * parts, 1.0), np.asarray(error), parts)
+
+
 def conditional_chi_square(tables: Counts) -> ChiSquare:
     """Test that within strata the classes are as frequent in both samples, against any change.
 
@@ -163,6 +237,31 @@ def conditional_chi_square(tables: Counts) -> ChiSquare:
     any_ = np.any(both, axis=-1)
     statistic, dof = np.where(any_, statistic, np.nan), np.where(any_, dof, np.nan)
     return ChiSquare(statistic, dof, chi_square_p(statistic, dof))
+
+
+def conditional_cramers_v(tables: Counts) -> ConditionalV:
+    """Cramér's V of sample and class within strata, √(Σ χ² / rows), against any change [0 to 1].
+
+    ``tables`` (..., strata, 2, K) as of ``conditional_chi_square``, but in every stratum the cells of fewer than 5
+    expected rows are pooled, as ``distances.chi_square`` does; strata that leave one cell tell nothing. It also sees a
+    change that turns round between strata. NaN where no stratum tells. Source: Cramér (1946), Mathematical Methods of Statistics,
+    ch. 21; Cochran (1954), Biometrics 10, for the pooling.
+
+    >>> found = conditional_cramers_v(np.array([[[90, 10], [80, 20]], [[80, 20], [90, 10]]]))
+    >>> round(float(found.value), 3), float(found.dof), round(float(found.p), 4)
+    (0.14, 2.0, 0.0198)
+    """
+    before, now = tables[..., 0, :], tables[..., 1, :]
+    dof = np.nan_to_num(distances.chi_square_dof(before, now))
+    told = dof > 0
+    statistic = np.sum(np.where(told, distances.chi_square(before, now), 0.0), axis=-1)
+    rows = np.sum(np.where(told, np.sum(tables, axis=(-2, -1)), 0.0), axis=-1)
+    any_ = np.any(told, axis=-1)
+    total = np.where(any_, np.sum(dof, axis=-1), np.nan)
+    value = np.sqrt(statistic / np.where(any_, rows, np.nan))
+    return ConditionalV(
+        np.asarray(value), total, chi_square_p(np.where(any_, statistic, np.nan), total), rows
+    )
 
 
 def loss_change(reference: Floats, current: Floats, level: float = 0.95) -> LossChange:

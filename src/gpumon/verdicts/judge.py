@@ -16,7 +16,7 @@ from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent, stuck_in_words
 from gpumon.verdicts.rollups import rolled_up
 from gpumon.verdicts.rules import apply_in_order, limits, matching
-from gpumon.verdicts.suspicion import suspicions
+from gpumon.verdicts.suspicion import suspected, suspicions
 from gpumon.verdicts.thresholds import SIGNIFICANCE, Thresholds
 from gpumon.verdicts.weighted import weighted
 
@@ -68,6 +68,7 @@ def judge(
         apply_in_order(measured, ruled, warn, alert, real)
     _explain(results, measured, metrics, reference, current)
     _hush(results, metrics)
+    suspected(results, metrics, reference)
     found = affected(results, metrics)
     whole = results + found + _shares(results, metrics) + rolled_up(results, metrics)
     whole = whole + weighted(results, metrics, reference)
@@ -75,10 +76,11 @@ def judge(
 
 
 def _hush(results: Results, metrics: tuple[Metric, ...]) -> None:
-    """Take the words back that tell of changes over time which are judged and come to nothing."""
+    """Take the words back that tell of changes over time which are judged and come to nothing, or what a window is held against."""
     told = [metric.name for metric in metrics if metric.judged and (metric.over_time or metric.limit)]
-    nothing = np.isin(results["metric"], told) & ~np.isnan(results["threshold"]) & (results["status"] == "ok")
-    results["reason"][nothing] = ""
+    nothing = np.isin(results["metric"], told) & ~np.isnan(results["threshold"])
+    nothing |= np.isin(results["metric"], [metric.name for metric in metrics if metric.by_window])
+    results["reason"][nothing & (results["status"] == "ok")] = ""
 
 
 def q_values(results: Results, metrics: tuple[Metric, ...]) -> Floats:
@@ -121,7 +123,9 @@ def _limits(
         if history:
             windowed = [i for i in range(rows.size) if results["window"][rows[i]] is not None]
             for i in windowed:
-                noise[i] = history.get(key(results, int(rows[i])), noise[i])
+                usual = history.get(key(results, int(rows[i])), noise[i])
+                # windows may be smaller than those of the history
+                noise[i] = max(usual, noise[i]) if metric.never_below_chance else usual
         warn[rows] = np.maximum(noise, metric.alert if metric.warn is None else metric.warn)
         alert[rows] = np.maximum(noise, metric.alert)
         own = thresholds.given.get(metric.name, ())
@@ -172,11 +176,13 @@ def _explain(
     """Reasons of the rows that are not ok: for the whole table what happened to the column, else the numbers."""
     repeats = {metric.name for metric in metrics if metric.formula is stuck_share}
     directed = {metric.name: metric for metric in metrics if metric.better}
+    ordered = {metric.name for metric in metrics if metric.by_window}
     found = {unit.label: unit for unit in units(reference)}
     words: dict[tuple[str, str | None], str] = {}
     segments = set(reference.segments)
     for i in np.flatnonzero((results["status"] == "warn") | (results["status"] == "alert")).tolist():
-        if results["reason"][i]:
+        beside = results["reason"][i]
+        if beside and results["metric"][i] not in ordered:
             continue
         column, window, segment = (results[name][i] for name in ("column", "window", "segment"))
         numbers = f"{measured.effect[i]:.3g} is above {results['threshold'][i]:.3g}"
@@ -204,6 +210,8 @@ def _explain(
             )
             results["reason"][i] = f"{stuck_in_words(*states)} ({numbers})"  # type: ignore[arg-type]
             continue
+        if beside:
+            numbers = f"{numbers}, {beside}"
         if window is None and column in found:
             if (column, segment) not in words:
                 unit = found[column]
@@ -219,7 +227,9 @@ def _explain(
 def _shares(results: Results, metrics: tuple[Metric, ...]) -> Results:
     """DD-09 and DI-06: for each slice, the share of columns that drifted."""
     wanted = [metric for metric in metrics if "verdicts" in metric.reads]
-    judged = {m.name for m in metrics if m.judged and "pairs" not in m.reads and not m.of_model}
+    judged = {
+        m.name for m in metrics if m.judged and "pairs" not in m.reads and not (m.of_model or m.by_window)
+    }
     about = np.array([name in judged for name in results["metric"]], np.bool_)
     rows = np.flatnonzero(about & ~np.isnan(results["threshold"]))
     slices: dict[tuple[Any, Any], dict[str, list[int]]] = {}

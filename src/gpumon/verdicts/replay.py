@@ -14,6 +14,7 @@ import numpy as np
 from gpumon.errors import InputError, OptionError
 from gpumon.metrics.courses import dated
 from gpumon.metrics.measure import measure
+from gpumon.metrics.metric import CHARTED
 from gpumon.statistics.alarms import alarms, charted, seen_by_cusum, seen_by_ewma
 from gpumon.statistics.resampling import critical_from_history
 from gpumon.verdicts.calibrate import FEWEST_WINDOWS
@@ -133,7 +134,7 @@ class _Candidate(NamedTuple):
 
 def can_be_tuned(metric: Metric) -> bool:
     """Whether a metric has a size that alerts, for every window by itself."""
-    apart = {"pairs", "rows", "verdicts", "distances_of_windows", "evidence"}
+    apart = {"pairs", "rows", "verdicts", "distances_of_windows", "evidence", "prediction_strata", *CHARTED}
     return (
         metric.judged and not (metric.over_time or metric.read_off_results) and apart.isdisjoint(metric.reads)
     )

@@ -8,6 +8,8 @@ import numpy as np
 
 from gpumon.metrics.readings import units
 from gpumon.metrics.results import Results
+from gpumon.metrics.slice_predictions import ASPECT, labels
+from gpumon.profiles.groups import SlicePredictions
 from gpumon.schema import Role
 from gpumon.verdicts.reasons import percent
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile, Slice
 
-__all__ = ["suspicions"]
+__all__ = ["suspected", "suspicions"]
 
 PREDICTED = {Role.SCORE, Role.PREDICTION}
 DISTANCE = "jensen_shannon"
@@ -80,6 +82,46 @@ def suspicions(
                 }
             )
     return Results.of(parts)
+
+
+def suspected(results: Results, metrics: tuple[Metric, ...], reference: Profile) -> None:
+    """Make the verdicts on P(prediction | feature) what they can be: suspected (warn), or nothing that could be known (no_data)."""
+    strata = [metric.name for metric in metrics if "prediction_strata" in metric.reads]
+    rows = np.flatnonzero(np.isin(results["metric"], strata))
+    if not rows.size:
+        return
+    plan = reference.plan["", ASPECT]
+    assert isinstance(plan, SlicePredictions)
+    of = dict(zip(labels(plan), plan.features, strict=True))
+    features = {unit.label for unit in units(reference) if unit.column.role is Role.FEATURE}
+    inputs: dict[Slice, list[int]] = {}
+    for i in np.flatnonzero(results["metric"] == DISTANCE).tolist():
+        if results["column"][i] in features:
+            inputs.setdefault((results["window"][i], results["segment"][i]), []).append(i)
+    status, reason = results["status"], results["reason"]
+    for i in rows.tolist():
+        if status[i] in {"warn", "alert"}:
+            at = inputs.get((results["window"][i], results["segment"][i]), [])
+            status[i] = "warn"
+            reason[i] = f"suspected: {reason[i]}: {_explained(results, at, of[results['column'][i]])}"
+        elif status[i] == "ok":
+            status[i] = "no_data"
+            reason[i] = (
+                "cannot be seen without labels: predictions have not moved at equal values, which says nothing of what is true"
+            )
+
+
+def _explained(results: Results, inputs: list[int], feature: str) -> str:
+    """What else may be why predictions moved at equal values of a feature."""
+    moved = [str(results["column"][i]) for i in inputs if _moved(results, i)]
+    others = [name for name in moved if name != feature]
+    known = len({results["column"][i] for i in inputs} - {feature})
+    within = ", or its rows within the bins" if feature in moved else ""
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        return f"{', '.join(others[:NAMED])}{more} moved, which a model that is the same may follow{within}"
+    of_others = f"none of {known} other features moved" if known else "other features are not compared"
+    return f"{of_others}; the model, what prepares its inputs, or a feature that is not counted may have changed{within}"
 
 
 def _turned(results: Results, row: int | None, matters: float | None, level: float) -> float:

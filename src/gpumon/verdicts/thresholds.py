@@ -74,7 +74,7 @@ class Thresholds:
     def level(self, metrics: tuple[Metric, ...]) -> float:
         """The budget's part for each judged metric of a column, or of the model: of whichever there are more."""
         judged = [m for m in metrics if m.judged and "verdicts" not in m.reads and not m.over_time]
-        of_model = sum(metric.labelled or metric.broken_down for metric in judged)
+        of_model = sum(metric.labelled or metric.broken_down or metric.charted for metric in judged)
         return self.budget / max(1, of_model, len(judged) - of_model)
 
     def fixed(self, metric: Metric) -> tuple[float, float] | None:

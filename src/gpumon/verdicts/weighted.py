@@ -30,7 +30,9 @@ def weighted(results: Results, metrics: tuple[Metric, ...], reference: Profile) 
     importance = np.array([*of.values()], np.float64)
     places = {name: i for i, name in enumerate(of)}
     of_columns = {
-        m.name for m in metrics if m.judged and not (m.labelled or m.broken_down or "pairs" in m.reads)
+        m.name
+        for m in metrics
+        if m.judged and not (m.labelled or m.broken_down or m.by_window or "pairs" in m.reads)
     }
     tables: dict[str, dict[tuple[Any, Any], Any]] = {"weighted_distances": {}, "weighted_verdicts": {}}
     for row in results:
