@@ -65,6 +65,21 @@ def test_history_widens_the_thresholds_of_windows():
     assert limits["restless"] > 2 * limits["calm"]
 
 
+def test_windows_that_are_smaller_than_those_of_the_history_are_held_against_their_own_chance():
+    rng = np.random.default_rng(2)
+
+    def days(rows: int, start: str, count: int) -> dict[str, np.ndarray]:
+        times = np.datetime64(start) + np.arange(count).repeat(rows).astype("timedelta64[D]")
+        return {"x": rng.normal(size=times.size), "k": rng.choice(list("abcd"), times.size), "t": times}
+
+    alerts = []
+    for _ in range(5):
+        large, small = days(500, "2026-01-01", 20), days(60, "2026-02-01", 30)
+        results = gpumon.scan(small, large, timestamp="t", every="1d").results
+        alerts += [row.metric for row in results if row.status == "alert" and row.metric != "row_count"]
+    assert len(alerts) <= 2, alerts  # of 300 column-scans; history alone gave 43
+
+
 def test_a_window_with_far_fewer_rows_than_usual_is_an_alert():
     times = np.datetime64("2026-01-01") + np.arange(20).repeat(1000).astype("timedelta64[D]")
     reference = {"x": np.arange(20_000.0) % 97, "t": times}

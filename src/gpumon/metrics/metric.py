@@ -221,11 +221,6 @@ class Metric:
         return not CHARTED.isdisjoint(self.reads)
 
     @property
-    def never_below_chance(self) -> bool:
-        """Whether what the reference's windows show may widen what chance explains, and never narrow it."""
-        return bool(self.by_window) or "prediction_strata" in self.reads
-
-    @property
     def read_off_results(self) -> bool:
         """Whether it is read off the results, and the verdicts, of the metric that it is ``of``."""
         return not (OF_COLUMNS | {"verdicts_of_windows", "changes_of_segments"}).isdisjoint(self.reads)

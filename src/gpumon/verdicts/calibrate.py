@@ -30,7 +30,8 @@ def from_history(
     """For each metric, column and segment the effect that the next window exceeds with probability ``level``.
 
     ``reference`` carries its totals. Every window of it is measured against the whole reference, and a tail is fitted to what they show.
-    Empty where the reference has fewer than 8 windows: then chance alone is the yardstick.
+    Empty where the reference has fewer than 8 windows: then chance alone is the yardstick. What they show may widen what
+    chance explains, and never narrows it: the current windows may have fewer rows.
     """
     if len(reference.windows) < FEWEST_WINDOWS:
         return {}

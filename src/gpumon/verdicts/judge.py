@@ -123,9 +123,8 @@ def _limits(
         if history:
             windowed = [i for i in range(rows.size) if results["window"][rows[i]] is not None]
             for i in windowed:
-                usual = history.get(key(results, int(rows[i])), noise[i])
-                # windows may be smaller than those of the history
-                noise[i] = max(usual, noise[i]) if metric.never_below_chance else usual
+                # windows may have fewer rows than those of the history
+                noise[i] = max(history.get(key(results, int(rows[i])), 0.0), noise[i])
         warn[rows] = np.maximum(noise, metric.alert if metric.warn is None else metric.warn)
         alert[rows] = np.maximum(noise, metric.alert)
         own = thresholds.given.get(metric.name, ())

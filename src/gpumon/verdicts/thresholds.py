@@ -1,9 +1,9 @@
 """Thresholds by name, and those a user gives.
 
-``calibrated``    the larger of two: what chance (or the reference's own windows) exceeds once in the false-alarm
-                  budget, and the size from which the metric's change matters. The sizes of all metrics say the same
-                  thing in their own units: for alert, a normal column moved by 0.2 of its standard deviation, which
-                  Cohen (1988) calls a small effect; for warn, half of that.
+``calibrated``    the largest of three: what chance exceeds once in the false-alarm budget, what the reference's own
+                  windows exceed once in it, and the size from which the metric's change matters. The sizes of all
+                  metrics say the same thing in their own units: for alert, a normal column moved by 0.2 of its standard
+                  deviation, which Cohen (1988) calls a small effect; for warn, half of that.
 ``conventional``  fixed numbers that practice uses, such as PSI 0.1 and 0.25 (Siddiqi 2006), whatever the sample size.
 
 A user's own are :mod:`gpumon.verdicts.rules`, from a mapping or a YAML file.
