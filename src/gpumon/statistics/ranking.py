@@ -130,13 +130,17 @@ def average_precision(
     >>> [round(float(bound), 4) for bound in average_precision(np.array([3, 1, 0]), np.array([0, 1, 3]))]
     [0.9708, 0.95, 1.0]
     """
-    p, n = np.asarray(positives, np.float64), np.asarray(negatives, np.float64)
-    above = _exclusive(p[..., ::-1])[..., ::-1]
-    wrong = _exclusive(n[..., ::-1])[..., ::-1]
+    p, n = np.broadcast_arrays(np.asarray(positives, np.float64), np.asarray(negatives, np.float64))
+    total = np.sum(p, axis=-1)
+    known = (total > 0) & (np.sum(n, axis=-1) > 0)
+    some = p > 0  # often a small part of the cells, and the only ones that count
+    above, wrong, alone = _after(p), _after(n), np.broadcast_to(single, p.shape)
+    above, wrong, alone, of = above[some], wrong[some], alone[some], np.nonzero(some)[:-1]
+    p, n = p[some], n[some]
+    flagged, through = above + p + wrong, wrong + n
+    best = p * (above + p) / flagged
+    tied = p * (above + p) / (flagged + n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        best = p * (above + p) / (above + p + wrong)
-        tied = p * (above + p) / (above + p + wrong + n)
-        through = wrong + n
         if np.issubdtype(np.asarray(positives).dtype, np.integer):
             worst = p - through * _harmonic(above + through + 1, p)
         else:
@@ -146,15 +150,13 @@ def average_precision(
         mixed = p / slope + (above - start / slope) / slope * np.log1p(slope * p / start)
     mixed = np.where(start == 0, p / slope, mixed)
     worst = np.where(through == 0, p, worst)
-    parts = [
-        np.where(p > 0, np.where(single, tied, part), 0.0) for part in (mixed, np.minimum(worst, tied), best)
-    ]
-    total = np.sum(p, axis=-1)
-    known = (total > 0) & (np.sum(n, axis=-1) > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value, lower, upper = (
-            np.where(known, np.clip(np.sum(part, axis=-1) / total, 0.0, 1.0), np.nan) for part in parts
-        )
+    places = np.ravel_multi_index(of, total.shape) if total.ndim else np.zeros(p.size, np.int64)
+    bounds = []
+    for part in (mixed, np.minimum(worst, tied), best):
+        sums = np.bincount(places, np.where(alone, tied, part), total.size).reshape(total.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bounds.append(np.where(known, np.clip(sums / total, 0.0, 1.0), np.nan))
+    value, lower, upper = bounds
     return Bounds(np.clip(value, lower, upper), lower, upper)
 
 
@@ -165,10 +167,10 @@ def average_precision_gradient(negatives: Counts, positives: Counts) -> tuple[Fl
     total = np.sum(p, axis=-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         flagged = true + false
-        precision = np.where(flagged > 0, true / flagged, 0.0)
-        step = p / total
+        each = 1 / np.where(flagged > 0, flagged, np.inf)
+        precision, step = true * each, p / total
         area = np.sum(step * precision, axis=-1, keepdims=True)
-        weight = np.where(flagged > 0, step / flagged**2, 0.0)
+        weight = step * each * each
         by_positive = np.cumsum(weight * false, axis=-1) + (precision - area) / total
     return -np.cumsum(weight * true, axis=-1), by_positive
 
@@ -338,6 +340,13 @@ def _exclusive(values: Floats) -> Floats:
 def _inclusive(values: Floats) -> Floats:
     """Sums of each and all after it: what is at or above a cell."""
     return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1])
+
+
+def _after(values: Floats) -> Floats:
+    """Sums of what is after each."""
+    sums = np.zeros_like(values)
+    np.cumsum(values[..., :0:-1], axis=-1, out=sums[..., -2::-1])
+    return sums
 
 
 def _begun(values: Floats, first: float) -> Floats:
