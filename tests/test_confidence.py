@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial import distance
+from sklearn.metrics import accuracy_score, log_loss
 
 import gpumon
 from gpumon.errors import ProfileError
@@ -300,3 +301,87 @@ def test_a_saved_profile_stands_for_its_table(tmp_path):
 def test_a_plan_that_cannot_be_is_refused(fields):
     with pytest.raises(ProfileError):
         Confidence.on(**({"weight": ()} | fields))
+
+
+def whole(report, metric, said=""):
+    """The row of all classes together, by what its method says."""
+    (row,) = (
+        r
+        for r in report.results.where(metric=metric, window=None, segment=None)
+        if r.column is None and said in r.method
+    )
+    return row
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_losses_of_several_classes_are_scikit_learns(weighted):
+    table = rows(4000, 1)
+    rng = np.random.default_rng(3)
+    table["p_b"][rng.random(4000) < 0.02] = np.nan
+    table["y"] = np.where(rng.random(4000) < 0.1, None, table["y"].astype(object))
+    w = rng.integers(1, 4, 4000).astype(float) if weighted else np.ones(4000)
+    given = {"weight": "w"} if weighted else {}
+    report = gpumon.evaluate(
+        table | {"w": w}, rows(5000, 0) | {"w": np.ones(5000)}, target="y", score=SCORE, **given
+    )
+    p = of(table).T
+    known = np.isfinite(p).all(axis=1) & (table["y"] != None)
+    p, y, w = p[known], table["y"][known].astype(str), w[known]
+    loss = whole(report, "log_loss")
+    assert loss.value == pytest.approx(log_loss(y, p, labels=CLASSES, sample_weight=w), rel=1e-9)
+    assert loss.n == known.sum()
+    happened = y[:, None] == np.array(CLASSES)
+    brier = whole(report, "brier_score", "sum over the classes")
+    assert brier.value == pytest.approx(np.average(((p - happened) ** 2).sum(axis=1), weights=w), rel=1e-9)
+    right, sure = np.array(CLASSES)[p.argmax(axis=1)] == y, p.max(axis=1)
+    bins = np.minimum((sure * 15).astype(int), 14)
+    gaps = [abs(((right - sure.astype(float)) * w)[bins == b].sum()) for b in range(15)]
+    assert whole(report, "calibration_error", "width").value == pytest.approx(sum(gaps) / w.sum(), rel=1e-9)
+    if not weighted:
+        each = -np.log(p[happened])
+        student = stats.ttest_1samp(each, 0).confidence_interval()
+        assert (loss.ci_lower, loss.ci_upper) == pytest.approx(student)
+
+
+def test_accuracy_is_estimated_where_the_model_grows_less_sure():
+    reference, current = rows(20_000, 0, spread=0.3), rows(20_000, 1, spread=1.0)
+    truth = accuracy_score(current.pop("y"), np.array(CLASSES)[of(current).argmax(axis=0)])
+    report = gpumon.evaluate(current, reference, target="y", score=SCORE)
+    estimate = whole(report, "estimated_accuracy")
+    assert estimate.status == "alert"
+    assert estimate.reference - truth > 0.15
+    assert estimate.ci_lower < truth < estimate.ci_upper
+    assert whole(report, "log_loss").status == whole(report, "brier_score").status == "no_data"
+
+
+def test_estimates_of_accuracy_hold_what_they_promise():
+    held = 0
+    for seed in range(60):
+        reference, current = rows(1500, seed, spread=0.4), rows(1500, seed + 100, spread=0.8)
+        p = np.random.default_rng(seed).dirichlet(np.full(4, 0.8), 300_000)
+        truth = p.max(axis=1).mean()
+        del current["y"]
+        found = whole(
+            gpumon.evaluate(current, reference, target="y", score=SCORE, metrics=["estimated_accuracy"]),
+            "estimated_accuracy",
+        )
+        held += found.ci_lower < truth < found.ci_upper
+    assert held >= stats.binom.ppf(0.001, 60, 0.95)
+
+
+def test_unchanged_classes_do_not_alarm():
+    for seed in range(40):
+        report = gpumon.evaluate(rows(600, seed + 50), rows(600, seed), target="y", score=SCORE)
+        for name in ("log_loss", "brier_score", "estimated_accuracy", "calibration_error_change"):
+            assert {row.status for row in report.results.where(metric=name) if row.column is None} == {"ok"}
+
+
+def test_a_label_of_no_known_class_had_no_probability():
+    table = rows(50, 2)
+    table["y"] = table["y"].astype("U8")
+    table["y"][:5] = "another"
+    p = np.vstack([of(table), np.zeros(50)])
+    happened = np.searchsorted([*CLASSES, "zzz"], np.where(table["y"] == "another", "zzz", table["y"]))
+    report = gpumon.evaluate(table, rows(500, 0), target="y", score=SCORE)
+    each = -np.log(np.maximum(p[happened, np.arange(50)], 1e-15))
+    assert whole(report, "log_loss").value == pytest.approx(each.mean())

@@ -21,18 +21,22 @@ TABLE = guide(EDGES)
 ODD = st.sampled_from([np.nan, np.inf, -np.inf, -0.5, 1.5, 0.0, -0.0, 1.0, 5e-324, 1e-300, 0.25])
 
 
-def counted(backend, scores, weights, offsets, places):
+def counted(backend, scores, weights, offsets, places, actual=None, predicted=None):
     cells = (2, 3, EDGES.size + 5)
+    unknown = np.full(scores.shape[1], len(scores) + 1, np.int32)
+    actual, predicted = (unknown if codes is None else codes for codes in (actual, predicted))
     into = ConfidenceCounts(
         np.zeros(cells, np.int64),
         np.zeros((2, 0, 0) if weights is None else cells),
         np.zeros((2, 8)),
         np.zeros((2, 2), np.int64),
         np.zeros((2, 1), np.int64),
+        np.zeros((2, 2, EDGES.size + 5), np.int64),
+        np.zeros((2, 3, EDGES.size + 5)),
+        np.zeros((2, 6)),
     )
-    backend.confidences(
-        np.ascontiguousarray(scores), weights, np.array(offsets), np.array(places), TABLE, into
-    )
+    sliced = weights, np.array(offsets), np.array(places), TABLE, into
+    backend.confidences(np.ascontiguousarray(scores), actual, predicted, *sliced)
     return into
 
 
@@ -48,21 +52,25 @@ def batches(draw):
     for _ in range(draw(st.integers(0, 6)) if rows else 0):
         scores[draw(st.integers(0, classes - 1)), draw(st.integers(0, rows - 1))] = draw(ODD)
     weights = draw(st.none() | arrays(np.float64, rows, elements=st.floats(0, 4)))
-    return scores, weights, draw(st.integers(0, rows))
+    codes = arrays(np.int32, rows, elements=st.integers(0, classes + 1))
+    return scores, weights, draw(st.integers(0, rows)), draw(codes), draw(codes)
 
 
 @given(batches())
 def test_both_backends_count_what_scipy_and_numpy_find(batch):
-    scores, weights, cut = batch
+    scores, weights, cut, actual, predicted = batch
     rows = scores.shape[1]
-    found = [counted(backend, scores, weights, [0, cut, rows], [1, 0]) for backend in (plain, cpu)]
-    for name in ("counts", "outside", "missing"):
+    found = [
+        counted(backend, scores, weights, [0, cut, rows], [1, 0], actual, predicted)
+        for backend in (plain, cpu)
+    ]
+    for name in ("counts", "outside", "missing", "outcomes"):
         assert (getattr(found[0], name) == getattr(found[1], name)).all()
-    for name in ("sums", "mass"):
+    for name in ("sums", "mass", "weighed", "losses"):
         np.testing.assert_allclose(getattr(found[0], name), getattr(found[1], name), rtol=1e-12, atol=1e-300)
-    for place, part in ((1, scores[:, :cut]), (0, scores[:, cut:])):
-        w = np.ones(rows) if weights is None else weights
-        w = w[:cut] if place else w[cut:]
+    for place, mine in ((1, slice(None, cut)), (0, slice(cut, None))):
+        part, y, guess = scores[:, mine], actual[mine], predicted[mine]
+        w = (np.ones(rows) if weights is None else weights)[mine]
         missing = ~np.isfinite(part).all(axis=0)
         outside = ~missing & ((part < 0) | (part > 1)).any(axis=0)
         with np.errstate(invalid="ignore"):
@@ -88,6 +96,26 @@ def test_both_backends_count_what_scipy_and_numpy_find(batch):
         np.testing.assert_allclose(
             found[0].sums[place, :2], [w[there].sum(), np.sum(w[there] ** 2)], rtol=1e-12, atol=1e-300
         )
+        k = len(scores)
+        labelled = there & (y <= k)
+        judged = labelled & (guess <= k)
+        happened = np.eye(k + 1)[y[labelled]].T  # the last is a class of which the model knows nothing
+        given = np.concatenate((part[:, labelled], np.zeros((1, labelled.sum()))))
+        loss = -np.log(np.maximum((given * happened).sum(axis=0), 1e-15))
+        brier = ((given - happened) ** 2).sum(axis=0)
+        v = w[labelled]
+        np.testing.assert_allclose(
+            found[0].losses[place],
+            [v.sum(), (v * v).sum(), *((v * x**power).sum() for x in (loss, brier) for power in (1, 2))],
+            rtol=1e-9,
+            atol=1e-12,
+        )
+        right = judged & (y == guess) & (y < k)
+        assert found[0].outcomes[place].sum(axis=-1).tolist() == [judged.sum() - right.sum(), right.sum()]
+        assert (found[0].outcomes[place].sum(axis=0) <= found[0].counts[place, 0]).all()
+        sure = part[:, judged].max(axis=0, initial=0)
+        total = [w[judged & ~right].sum(), w[right].sum(), (w[judged] * sure).sum()]
+        np.testing.assert_allclose(found[0].weighed[place].sum(axis=-1), total, rtol=1e-9, atol=1e-12)
 
 
 @given(st.floats(2.3e-308, 1e308))

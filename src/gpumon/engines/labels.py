@@ -433,9 +433,12 @@ class LabelTally:
                 self.counter.kernels.residuals(y, p, weights, centre, offsets, places, guides, into)
             elif isinstance(state, Confidence):
                 scores = scores_of(state.columns[1:], batch)
+                confusion: Any = self.counter.states["", "confusion"]  # its classes are those of the scores
+                actual = coded(confusion.classes, state.columns[0])
+                predicted = predicted_classes(confusion, batch, coded)
                 (table_of_cells,) = self.counter.guides[key]
                 host = on_host(self.counter.kernels)
-                host.confidences(scores, weights, offsets, places, table_of_cells, into)
+                host.confidences(scores, actual, predicted, weights, offsets, places, table_of_cells, into)
             elif isinstance(state, Intervals):
                 predicted_intervals.count(state, batch, offsets, places, into)
             elif isinstance(state, ExpectedLosses):

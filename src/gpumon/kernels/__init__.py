@@ -143,6 +143,9 @@ class ConfidenceCounts(NamedTuple):
     sums: NDArray[np.float64]  # (places, 8)
     outside: NDArray[np.int64]  # (places, 2)
     missing: NDArray[np.int64]  # (places, 1)
+    outcomes: NDArray[np.int64]  # (places, 2, m + 5)
+    weighed: NDArray[np.float64]  # (places, 3, m + 5)
+    losses: NDArray[np.float64]  # (places, 6)
 
 
 class LossCounts(NamedTuple):
@@ -307,6 +310,8 @@ class HostKernels(Kernels, Protocol):
     def confidences(
         self,
         scores: NDArray[np.float64],
+        actual: NDArray[np.int32],
+        predicted: NDArray[np.int32],
         weights: NDArray[np.float64] | None,
         offsets: NDArray[np.int64],
         places: NDArray[np.int64],
@@ -315,7 +320,9 @@ class HostKernels(Kernels, Protocol):
     ) -> None:
         """Add how sure ``scores`` (classes, rows) are of every row to ``into``: the largest, the margin, the entropy.
 
-        NaN where missing; a row whose total is further from 1 than ``TOTAL_OFF`` has no probabilities.
+        NaN where missing; a row whose total is further from 1 than ``TOTAL_OFF`` has no probabilities. ``actual`` and
+        ``predicted`` are numbers of classes, as ``confusion`` takes them: of labelled rows, whether the prediction is
+        right, and what the probabilities cost.
         """
         ...
 

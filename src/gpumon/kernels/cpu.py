@@ -257,6 +257,8 @@ def losses(
 
 def confidences(
     scores: NDArray[np.float64],
+    actual: NDArray[np.int32],
+    predicted: NDArray[np.int32],
     weights: NDArray[np.float64] | None,
     offsets: NDArray[np.int64],
     places: NDArray[np.int64],
@@ -264,8 +266,9 @@ def confidences(
     into: ConfidenceCounts,
 ) -> None:
     """How sure a model is of its rows; see :class:`gpumon.kernels.HostKernels`."""
-    values, kind = measured(scores, TOTAL_OFF)
-    _confidences(values, kind, _weights(weights), offsets, places, *_numbers(guide), *into)
+    values, kind = measured(scores, actual, TOTAL_OFF)
+    given = actual, predicted, len(scores), _weights(weights), offsets, places
+    _confidences(values, kind, *given, *_numbers(guide), LEAST_PROBABILITY, *into)
 
 
 def _weights(weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -944,6 +947,9 @@ def _add_losses(left, right, size, loss, weights, first, n, sums, mass):
 def _confidences(
     values,
     kind,
+    actual,
+    predicted,
+    classes,
     weights,
     offsets,
     places,
@@ -956,11 +962,15 @@ def _confidences(
     base,
     stride,
     deep,
+    least,
     counts,
     mass,
     sums,
     outside,
     missing,
+    outcomes,
+    weighed,
+    losses,
 ):
     numbers = np.empty(BLOCK)
     pieces = np.empty(BLOCK, np.uint16)
@@ -979,7 +989,7 @@ def _confidences(
                     w = weights[start + i] if weights.size else 1.0
                     sums[place, 0] += w
                     sums[place, 1] += w * w
-            for q in range(values.shape[0]):
+            for q in range(3):
                 block = values[q, start:stop]
                 _pieces(block, first.size - 1, linear, origin, scale, shift, base, numbers, pieces)
                 _cells(block, pieces, limits, first, stride, deep, cells)
@@ -994,6 +1004,25 @@ def _confidences(
                             mass[place, q, cells[i]] += w
                 sums[place, 2 + 2 * q] += total
                 sums[place, 3 + 2 * q] += squares
+                for i in range(block.size if q == 0 else 0):
+                    row = start + i
+                    a, b = actual[row], predicted[row]
+                    if what[i] == 0 and a <= classes:
+                        w = weights[row] if weights.size else 1.0
+                        p = values[4, row]
+                        loss = -math.log(p if p > least else least)
+                        brier = values[3, row] - 2.0 * p + 1.0
+                        losses[place, 0] += w
+                        losses[place, 1] += w * w
+                        losses[place, 2] += w * loss
+                        losses[place, 3] += w * (loss * loss)
+                        losses[place, 4] += w * brier
+                        losses[place, 5] += w * (brier * brier)
+                        if b <= classes:
+                            right = 1 if a == b and a < classes else 0
+                            outcomes[place, right, cells[i]] += 1
+                            weighed[place, right, cells[i]] += w
+                            weighed[place, 2, cells[i]] += w * block[i]
 
 
 def ready() -> None:

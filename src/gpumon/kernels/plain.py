@@ -329,6 +329,8 @@ def losses(
 
 def confidences(
     scores: NDArray[np.float64],
+    actual: NDArray[np.int32],
+    predicted: NDArray[np.int32],
     weights: NDArray[np.float64] | None,
     offsets: NDArray[np.int64],
     places: NDArray[np.int64],
@@ -336,21 +338,27 @@ def confidences(
     into: ConfidenceCounts,
 ) -> None:
     """How sure a model is of its rows; see :class:`gpumon.kernels.HostKernels`."""
-    edges, rows = _edges(guide), scores.shape[1]
+    edges, (classes, rows) = _edges(guide), scores.shape
     w = np.ones(rows) if weights is None else weights
     missing = np.asarray(~np.isfinite(scores).all(axis=0))
     outside = np.asarray(~missing & ~((scores >= 0) & (scores <= 1)).all(axis=0))
-    first, second, total, entropy = (np.zeros(rows) for _ in range(4))
-    for column in scores:
+    first, second, total, entropy, square, truth = (np.zeros(rows) for _ in range(6))
+    for i, column in enumerate(scores):
         p = np.where(missing | outside, 0.0, column)
+        truth = np.where(actual == i, p, truth)
+        square += p * p
         second = np.maximum(second, np.minimum(p, first))
         first = np.maximum(first, p)
         total += p
         there = p >= np.finfo(np.float64).tiny
         entropy += np.where(there, p * natural_log(np.where(there, p, 1.0)), 0.0)
-    entropy = np.clip(-entropy / natural_log(len(scores)), 0.0, 1.0)
+    entropy = np.clip(-entropy / natural_log(classes), 0.0, 1.0)
+    loss, brier = -np.log(np.maximum(truth, LEAST_PROBABILITY)), square - 2 * truth + 1
     off = np.asarray(~missing & ~outside & (np.abs(total - 1.0) > TOTAL_OFF))
     known, size = ~(missing | outside | off), edges.size + 5
+    labelled = known & (actual <= classes)
+    judged = labelled & (predicted <= classes)
+    right = (actual == predicted) & (actual < classes)
     for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
         at = start + np.flatnonzero(known[start:stop])
         sums = [w[at].sum(), (w[at] ** 2).sum()]
@@ -364,6 +372,16 @@ def confidences(
         into.sums[place] += sums
         into.outside[place] += [np.count_nonzero(each[start:stop]) for each in (outside, off)]
         into.missing[place] += np.count_nonzero(missing[start:stop])
+        for i, which in enumerate((~right, right)):
+            at = start + np.flatnonzero((judged & which)[start:stop])
+            cell = cells_of(first[at], edges)
+            into.outcomes[place, i] += np.bincount(cell, minlength=size)
+            into.weighed[place, i] += np.bincount(cell, w[at], size)
+            into.weighed[place, 2] += np.bincount(cell, w[at] * first[at], size)
+        at = start + np.flatnonzero(labelled[start:stop])
+        into.losses[place] += [
+            (w[at] * x).sum() for x in (1.0, w[at], loss[at], loss[at] ** 2, brier[at], brier[at] ** 2)
+        ]
 
 
 def _edges(guide: Guide) -> NDArray[np.float64]:

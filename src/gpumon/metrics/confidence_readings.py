@@ -14,6 +14,10 @@
 
 All are of rows with and without labels, and NaN where scores are no probabilities. A binary score's are read off the
 cells of the score, whose rows are on one side of ½; margins and entropies then say no more than the confidence.
+
+Of several classes, labelled rows also have ``loss`` and ``brier``, moments of −ln p of the true class and of Σ (p − y)²
+over the classes, and stand by 15 bins of the confidence as those of a score do in ``width_rows`` and its kin, positive
+where the prediction is right. ``right_calibrated`` is P(right | confidence) of the *reference*, for estimates.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpumon.profiles.confidence import QUANTITIES
-from gpumon.statistics import calibration, confidence, regression
+from gpumon.profiles.confidence import LOSSES, QUANTITIES
+from gpumon.statistics import calibration, confidence, estimation, regression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OF_SCORES",
+    "OF_SEVERAL",
     "READINGS",
     "SHARED",
     "TOGETHER",
     "TOGETHER_OF_SCORES",
     "WITHOUT_LABELS",
+    "labelled",
     "rows",
     "why",
 ]
@@ -52,6 +58,13 @@ WITHOUT_LABELS = frozenset(
     }
 )  # fmt: skip
 SHARED = frozenset({"confidence_spans"})
+OF_SEVERAL = {
+    "brier": "sum over the classes [0 to 2]",
+    "width_rows": "of the likeliest class",
+    "mass_rows": "of the likeliest class",
+    "both_bins": "of the likeliest class",
+}
+"""What the method of a metric that reads one of these says besides, where there are several classes."""
 
 
 def _effective(weights: Any, squares: Any) -> Any:
@@ -90,6 +103,26 @@ def _cells(side: Any, quantity: str) -> Any:
 def _ends(side: Any) -> Any:
     mean = side["entropy"][:, 1]
     return np.stack((mean, mean), axis=-1)
+
+
+def labelled(side: Any) -> tuple[Any, Any, Any]:
+    """Labelled rows, those whose prediction is right, Σ confidence by its cell (slices, m + 3), weighted."""
+    wrong, right, total = np.moveaxis(side.stack("weighed")[..., :-2], 1, 0) + _outside(side)
+    if side.states[0].weight:
+        factor = _effective(side.stack("losses")[:, 0], side.stack("losses")[:, 1])[:, None]
+        wrong, right, total = wrong * factor, right * factor, total * factor
+    return wrong + right, right, total
+
+
+def _lost(side: Any, quantity: str) -> Any:
+    at = LOSSES.index(quantity)
+    losses = side.stack("losses") + _outside(side)
+    return regression.weighted_moments(losses[:, 0], losses[:, 1], losses[:, at], losses[:, at + 1])
+
+
+def _right(side: Any) -> estimation.Calibration:
+    every, right = (x[:, 2:-1] for x in labelled(side)[:2])
+    return estimation.calibrate(np.nan_to_num(every - right), np.nan_to_num(right))
 
 
 # of a binary score
@@ -160,14 +193,15 @@ def _present(before: Any, now: Any, place: NDArray[np.int64]) -> tuple[Any, ...]
     return before["confidence"][place, 0], now["confidence"][:, 0]
 
 
-def rows(side: Any) -> Any:
-    """The rows whose confidence is known."""
-    return side.stack("counts")[:, 0].sum(axis=-1)
+def rows(side: Any, *, labelled: bool) -> Any:
+    """The rows whose confidence is known, or those of them that have a label."""
+    return side.stack("outcomes").sum(axis=(-1, -2)) if labelled else side.stack("counts")[:, 0].sum(axis=-1)
 
 
-def why(side: Any, rows: Any) -> NDArray[Any]:
+def why(side: Any, rows: Any, *, labelled: bool) -> NDArray[Any]:
     """Why a value is missing, in words."""
-    words = np.where(rows == 0, "no row has a probability for every class", "").astype(object)
+    besides = " and a label" if labelled else ""
+    words = np.where(rows == 0, f"no row has a probability for every class{besides}", "").astype(object)
     outside, off = np.moveaxis(side.stack("outside"), -1, 0)
     words[off > 0] = "the scores of the classes do not add up to 1, so they are no probabilities"
     words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
@@ -184,6 +218,9 @@ READINGS: dict[str, Callable[[Any], Any]] = OF_BOTH | {
     "entropy_ends": _ends,
     "confidence_spans": lambda side: confidence.spans(_edges(side)),
     "most_entropy": partial(_quantile, counts="entropy_rows", level=1 - RARE),
+    "loss": partial(_lost, quantity="loss"),
+    "brier": partial(_lost, quantity="brier"),
+    "right_calibrated": _right,
 }
 OF_SCORES: dict[str, Callable[[Any], Any]] = OF_BOTH | {
     "confidence": _sure,

@@ -199,6 +199,7 @@ class LabelReadings:
         """The rows of a metric: of the model as a whole, and of classes where it has such."""
         parts: list[dict[str, Any]] = []
         averaged: list[tuple[dict[str, Any], ...]] = []
+        of_several = False
         for aspect, state, sides, place in self.aspects:
             together = TOGETHER[type(state)]
             if not set(metric.reads) <= READINGS[type(state)].keys() | together.keys():
@@ -220,14 +221,14 @@ class LabelReadings:
             if isinstance(state, Scores) and aspect != "scores":
                 found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
                 averaged.append(found)
-                if len(averaged) <= SHOWN_CLASSES:
-                    parts += found
             elif metric.by_class:
                 parts += _class_rows(metric, state, sides, place, level)
             else:
                 parts += _row(metric, sides, place, level, None)
+                of_several |= isinstance(state, Confidence)
         if averaged:
-            parts = (parts if len(averaged) <= SHOWN_CLASSES else []) + [_average(averaged)]
+            classes = [part for (part,) in averaged] if len(averaged) <= SHOWN_CLASSES else []
+            parts = classes + (parts if of_several else [_average(averaged)])
         if parts and any(name.startswith("threshold") for name in metric.reads):
             _unless_contradicted(parts, self.contradictions)
         for part in parts:
@@ -390,7 +391,7 @@ def _change(
         "p_value": nothing,
         "effect": nothing,
         "noise": nothing,
-        "method": metric.method,
+        "method": _method(metric, sides[1]),
         "reason": np.where(np.isnan(found.value), _why(metric, sides[1], rows), "").astype(object),
     }
     if metric.judged:
@@ -478,6 +479,9 @@ def _row(
 
 
 def _method(metric: Metric, side: _Side) -> str:
+    if side.kind is Confidence:
+        besides = confidence_readings.OF_SEVERAL.get(metric.reads[0])
+        return metric.method if besides is None else f"{besides}; {metric.method}"
     return metric.method.replace(BOUNDED, "exact, sorted") if _is_exact(metric, side) else metric.method
 
 
@@ -547,7 +551,8 @@ def _rows(metric: Metric, side: _Side) -> NDArray[np.int64]:
             return np.asarray(counts.sum(axis=(-1, -2)))
         return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
     if side.kind is Confidence:
-        return np.asarray(confidence_readings.rows(side))
+        labelled = WITHOUT_LABELS.isdisjoint(metric.reads)
+        return np.asarray(confidence_readings.rows(side, labelled=labelled))
     if "coverage" in metric.reads:
         return np.array([state.rows for state in side.states])
     if side.kind is Intervals:
@@ -569,7 +574,7 @@ def _why(metric: Metric, side: _Side, rows: NDArray[np.int64]) -> NDArray[Any]:
             outside = side.stack("outside")[:, : 3 if sure else 2].sum(axis=-1)
             words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
     if side.kind is Confidence:
-        words = confidence_readings.why(side, rows)
+        words = confidence_readings.why(side, rows, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
     undefined = words == ""
     words[undefined] = "undefined: there is nothing to divide by"
     return words
@@ -678,7 +683,9 @@ def _gap(side: _Side) -> Any:
 
 
 def _fine(side: _Side) -> tuple[Any, Any, Any]:
-    """Labelled rows, positive rows, Σ score by score cell; NaN where scores are no probabilities."""
+    """Labelled rows, positive (of several classes: right) rows, Σ score by cell; NaN where scores are no probabilities."""
+    if side.kind is Confidence:
+        return confidence_readings.labelled(side)
     counts, sums = _by_label(side), side.stack("probability")[:, :2, :-2].sum(axis=1)
     if side.states[0].weight:
         mass = side.stack("mass")[:, :2, :-2].sum(axis=(-1, -2))
@@ -706,7 +713,7 @@ def _binned(side: _Side, which: str, part: int) -> Any:
             inner = calibration.equal_width(side.states[0].edges, BINS)
             groups = np.concatenate(([0], inner, [BINS - 1]))  # ±inf, which have no rows here
         else:
-            groups = calibration.equal_mass(rows, BINS)
+            groups = calibration.equal_mass(np.nan_to_num(rows), BINS)
         side.made[which] = [calibration.merged(x, groups, BINS) for x in (rows, positives, scores)]
     return side.made[which][part]
 
@@ -793,7 +800,7 @@ def _score_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[
 
 def _calibration_bins(before: _Side, now: _Side, place: NDArray[np.int64]) -> tuple[Any, Any]:
     """Labelled rows, positives, Σ score by 15 bins of about equal mass in the reference."""
-    groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), BINS)
+    groups = calibration.equal_mass(np.nan_to_num(_fine(before)[0]), BINS)
     found = []
     for side, at in ((before, groups), (now, groups[place])):
         found.append(np.stack([calibration.merged(x, at, BINS) for x in _fine(side)], axis=-2))
@@ -817,10 +824,16 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
         "both_bins": _calibration_bins,
         **confidence_readings.TOGETHER_OF_SCORES,
     },
-    Confidence: confidence_readings.TOGETHER,
+    Confidence: {**confidence_readings.TOGETHER, "both_bins": _calibration_bins},
     Residuals: {"losses": _residual_losses},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
+}
+
+CALIBRATION: dict[str, Callable[[_Side], Any]] = {
+    f"{which}_{name}": partial(_binned, which=which, part=part)
+    for which in ("width", "mass")
+    for part, name in enumerate(("rows", "positives", "scores"))
 }
 
 READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
@@ -871,11 +884,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "slope_variance": lambda side: _recalibrated(side)[1],
         "intercept": lambda side: _recalibrated(side)[2],
         "intercept_variance": lambda side: _recalibrated(side)[3],
-        **{
-            f"{which}_{name}": partial(_binned, which=which, part=part)
-            for which in ("width", "mass")
-            for part, name in enumerate(("rows", "positives", "scores"))
-        },
+        **CALIBRATION,
     },
     Residuals: {
         "error": lambda side: _residual_moments(side, "e", "e²"),
@@ -894,7 +903,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
         **interval_readings.CONFORMAL,
     },
-    Confidence: confidence_readings.READINGS,
+    Confidence: {**confidence_readings.READINGS, **CALIBRATION},
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
     ExpectedLosses: expected_readings.READINGS,
 }

@@ -49,7 +49,7 @@ LABELLED = frozenset(
     {
         "confidence", "margin", "entropy", "entropy_ends", "confidence_rows", "entropy_rows", "confidence_spans",
         "confidence_cells", "margin_cells", "entropy_cells", "confidence_deciles", "least_usual", "most_usual", "most_entropy",
-        "all_bins", "both_bins", "bin_edges", "threshold",
+        "right_calibrated", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
@@ -80,7 +80,7 @@ BROKEN_DOWN = frozenset(
 OF_REFERENCE = frozenset(
     {
         "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
-        "least_usual", "most_usual", "most_entropy",
+        "least_usual", "most_usual", "most_entropy", "right_calibrated",
     }
 )  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""

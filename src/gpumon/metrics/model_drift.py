@@ -20,7 +20,8 @@ MODEL_DRIFT = (
         compares=False,
         method="Student's interval of a mean",
         about="Mean of (score − label)², label 1 for the positive class [0 to 1]. Equals "
-        "``sklearn.metrics.brier_score_loss``.",
+        "``sklearn.metrics.brier_score_loss``. Of several classes the sum of these over the classes [0 to 2], and each class "
+        "against the rest.",
         better="lower",
         relative=True,
         warn=0.05,

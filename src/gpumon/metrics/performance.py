@@ -165,7 +165,7 @@ PERFORMANCE = (
         unit="nats",
         method="probabilities of at least 1e-15; Student's interval of a mean",
         about="Mean of −ln of the probability that the score gave to what happened [nats]. Equals "
-        "``sklearn.metrics.log_loss``.",
+        "``sklearn.metrics.log_loss``, of several classes too; beside that stands each class against the rest.",
         better="lower",
         relative=True,
         warn=0.05,
@@ -448,5 +448,18 @@ PERFORMANCE = (
             ("PS-03", "auc", estimation.roc_auc, (), 0.005),
             ("PS-04", "average_precision", estimation.average_precision, (), 0.01),
         )
+    ),
+    Metric(
+        "PS-01",
+        "estimated_accuracy",
+        partial(estimation.accuracy, threshold=0),
+        reads=("confidence_rows", "right_calibrated"),
+        compares=False,
+        method="without labels: how often the reference was right when as sure (CBPE of the likeliest class, XC-11)",
+        about="The accuracy of several classes that the largest probabilities lead to expect, by how often the reference's "
+        "predictions were right at equal confidence [0 to 1]. Blind to concept drift.",
+        better="higher",
+        warn=0.01,
+        alert=0.02,
     ),
 )

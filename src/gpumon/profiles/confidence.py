@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["QUANTITIES", "SURENESS", "UNSURE", "Confidence", "confidence_edges"]
+__all__ = ["LOSSES", "QUANTITIES", "SURENESS", "UNSURE", "Confidence", "confidence_edges"]
 
 QUANTITIES = ("confidence", "margin", "entropy")
 """What is counted of a row: its largest probability, that less the second largest, and −Σ p ln p over ln K."""
@@ -33,6 +33,9 @@ SURENESS = (
 )
 """The sums of ``Confidence.sums``."""
 
+LOSSES = ("weight", "weight²", "loss", "loss²", "brier", "brier²")
+"""The sums of ``Confidence.losses``: −ln p of what happened, and Σ (p − y)² over the classes."""
+
 UNSURE = 0.6
 """Rows whose largest probability is less count as unsure: an edge of the cells."""
 
@@ -42,13 +45,14 @@ STEPS = 8
 
 
 def confidence_edges() -> NDArray[np.float64]:
-    """Edges from 0 to 1 (m,): 1,024 equal cells, an edge at ``UNSURE``, and finer cells towards both ends.
+    """Edges from 0 to 1 (m,): 1,024 equal cells, edges at ``UNSURE`` and at fifteenths, and finer cells towards both ends.
 
     A model that is very sure has most of its rows within a thousandth of 1. There are eight cells for every halving of
     the distance to 0 and to 1, down to 1.5e-8, where 32-bit probabilities end.
     """
     near = np.array([2.0**-octave * (1 + step / STEPS) for octave in OCTAVES for step in range(STEPS)])
-    return np.unique(np.concatenate((np.arange(CELLS + 1) / CELLS, [UNSURE], near, 1 - near)))
+    fifteenths = np.linspace(0, 1, 16)  # bins of calibration
+    return np.unique(np.concatenate((np.arange(CELLS + 1) / CELLS, [UNSURE], fifteenths, near, 1 - near)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,8 @@ class Confidence(Labelled):
 
     ``columns`` are the target and a column of probabilities for each class. A row counts if all its probabilities are
     finite, none is below 0 or above 1, and they add up to 1 but for a tenth (rounding of a thousand classes); else it is
-    ``missing`` or ``outside``.
+    ``missing`` or ``outside``. Of the labelled rows among these, ``outcomes`` says how many predictions were wrong and
+    right, by how sure the model was, and ``losses`` what the probabilities cost; a label that is no known class had none.
     """
 
     edges: NDArray[np.float64] = field(metadata=PLAN)  # (m,): those of all three
@@ -68,12 +73,23 @@ class Confidence(Labelled):
         metadata=SUM
     )  # (2,): a value that is no probability; another total than 1
     missing: NDArray[np.int64] = field(metadata=SUM)  # (1,): rows that lack a probability
+    outcomes: NDArray[np.int64] = field(metadata=SUM)  # (2, m + 5): wrong and right, by confidence
+    weighed: NDArray[np.float64] = field(metadata=SUM)  # (3, m + 5): Σ w wrong, Σ w right, Σ w · confidence
+    losses: NDArray[np.float64] = field(metadata=SUM)  # (6,): see LOSSES
 
     def __post_init__(self) -> None:
         cells = (len(QUANTITIES), self.edges.size + 5)
-        found = (self.counts, self.mass, self.sums, self.outside, self.missing)
-        wanted = (cells, cells if self.weight else (0, 0), (len(SURENESS),), (2,), (1,))
-        if tuple(array.shape for array in found) != wanted:
+        wanted = {
+            "counts": cells,
+            "mass": cells if self.weight else (0, 0),
+            "sums": (len(SURENESS),),
+            "outside": (2,),
+            "missing": (1,),
+            "outcomes": (2, cells[1]),
+            "weighed": (3, cells[1]),
+            "losses": (len(LOSSES),),
+        }
+        if any(getattr(self, name).shape != shape for name, shape in wanted.items()):
             raise ProfileError("a state of confidence has the wrong shape: it is damaged")
 
     @classmethod
@@ -96,6 +112,9 @@ class Confidence(Labelled):
             np.zeros(len(SURENESS)),
             np.zeros(2, np.int64),
             np.zeros(1, np.int64),
+            np.zeros((2, cells[1]), np.int64),
+            np.zeros((3, cells[1])),
+            np.zeros(len(LOSSES)),
         )
 
     @property

@@ -68,9 +68,9 @@ EMPTY: dict[str, Callable[..., State]] = {
 TEXTS = "utf8"
 FIELDS = {
     "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks "
-    "trees split_features split_codes",
+    "trees split_features split_codes outcomes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts",
+    "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts weighed losses",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column",
