@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from sklearn import metrics as sk
 
 import gpumon
@@ -636,3 +637,60 @@ def test_how_sure_a_score_is_without_labels():
     odds = {"y": table["y"], "p": 5 * table["p"] - 2}
     margins = gpumon.evaluate(odds, odds, target="y", score="p", metrics=["PD-03"])
     assert {row.status for row in margins.results} == {"no_data"}
+
+
+def test_how_even_the_classes_are():
+    def table(seed, shares):
+        rng = np.random.default_rng(seed)
+        return {name: rng.choice(list("abc"), 500, p=shares) for name in ("y", "yhat")}
+
+    reference, current = table(0, (0.4, 0.4, 0.2)), table(1, (0.8, 0.15, 0.05))
+    report = gpumon.evaluate(current, reference, target="y", prediction="yhat")
+    for which, column in (("true", "y"), ("predicted", "yhat")):
+        sides = [np.unique(side[column], return_counts=True)[1] for side in (current, reference)]
+        (found,) = report.results.where(metric=f"{which}_class_entropy")
+        assert (found.value, found.reference) == pytest.approx([stats.entropy(x, base=2) for x in sides])
+        (found,) = report.results.where(metric=f"{which}_class_imbalance")
+        assert (found.value, found.reference) == pytest.approx([x.max() / x.min() for x in sides])
+
+
+def test_a_class_that_is_gone_makes_the_imbalance_infinite(tmp_path):
+    three, two = (np.array(classes * 50) for classes in (["a", "b", "c"], ["a", "b", "b"]))
+    report = gpumon.evaluate(
+        {"y": two, "yhat": two}, {"y": three, "yhat": three}, target="y", prediction="yhat"
+    )
+    (found,) = report.results.where(metric="true_class_imbalance")
+    assert found.value == np.inf
+    for kind in ("json", "html", "parquet"):
+        report.save(tmp_path / f"report.{kind}")
+        assert (tmp_path / f"report.{kind}").stat().st_size > 0
+
+
+def test_the_median_of_predictions_has_moved_though_the_mean_has_not():
+    rng = np.random.default_rng(0)
+    reference = {"y": np.zeros(3000), "yhat": rng.normal(0, 1, 3000)}
+    long_tail = rng.exponential(1.0, 3000) - 1.0
+    current = {"y": np.zeros(3000), "yhat": long_tail}
+    report = gpumon.evaluate(current, reference, target="y", prediction="yhat", task="regression")
+    (found,) = report.results.where(metric="median_shift")
+    expected = (np.median(long_tail) - np.median(reference["yhat"])) / np.std(reference["yhat"], ddof=1)
+    assert (found.id, found.column, found.status) == ("PD-10", "yhat", "alert")
+    assert found.lower <= expected <= found.upper
+    assert found.p_value == pytest.approx(
+        stats.median_test(reference["yhat"], long_tail, correction=False).pvalue, rel=0.3
+    )
+    exact = gpumon.evaluate(current, reference, target="y", prediction="yhat", task="regression", exact=True)
+    (found,) = exact.results.where(metric="median_shift")
+    assert found.value == found.lower == found.upper == pytest.approx(expected)
+    asked = gpumon.scan(current, reference, metrics=["median_shift"])
+    assert {row.column for row in asked.results} == {"y", "yhat"}
+
+
+def test_an_unchanged_median_does_not_alarm():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        sides = ({"y": rng.lognormal(0, 1, n), "yhat": rng.lognormal(0, 2, n)} for n in (150, 800))
+        report = gpumon.evaluate(
+            *sides, target="y", prediction="yhat", task="regression", metrics=["median_shift"]
+        )
+        assert {row.status for row in report.results.where(metric="median_shift")} == {"ok"}

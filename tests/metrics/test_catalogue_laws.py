@@ -118,7 +118,7 @@ def test_a_metric_is_a_row_of_the_specification_and_explains_itself(metric):
 )
 def test_equal_shares_of_any_size_are_no_change(same_shares, evaluated, metric):
     reports = evaluated if metric.labelled else [same_shares]
-    if metric.broken_down or metric.roles:
+    if metric.broken_down or metric.roles or metric.by_default:
         reports = [same_shares, *evaluated]
     values = np.concatenate([report.results.where(metric=metric.name)["value"] for report in reports])
     assert values.size

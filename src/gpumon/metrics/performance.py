@@ -350,6 +350,32 @@ PERFORMANCE = (
         by_class=True,
         method="Goodman's simultaneous intervals",
     ),
+    *(
+        Metric(
+            "PS-11",
+            f"{which}_class_{name}",
+            formula,
+            reads=(f"{which}_classes",),
+            unit=unit,
+            compares=False,
+            about=about,
+        )
+        for which, of in (("true", "labels"), ("predicted", "predictions, labelled or not"))
+        for name, formula, unit, about in (
+            (
+                "imbalance",
+                classification.imbalance_ratio,
+                "1",
+                f"Rows of the largest class over those of the smallest, by the {of} [1 or more]; infinite if a class is gone.",
+            ),
+            (
+                "entropy",
+                classification.entropy,
+                "bits",
+                f"Shannon's entropy of the classes' shares, by the {of} [0 to log2 K]. Equals ``scipy.stats.entropy(base=2)``.",
+            ),
+        )
+    ),
     Metric(
         "PS-11",
         "prior_gap",

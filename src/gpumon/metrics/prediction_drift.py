@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
-from gpumon.metrics.metric import BOUNDED, Metric
-from gpumon.metrics.significance import POOLED, STUCK, UNTESTED
+from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
+from gpumon.metrics.significance import MOOD, POOLED, STUCK, UNTESTED
 from gpumon.profiles.confidence import UNSURE
 from gpumon.statistics import (
     calibration_change,
@@ -22,6 +22,7 @@ from gpumon.statistics import (
     control_charts,
     decision,
     intervals,
+    medians,
     modes,
     summaries,
 )
@@ -128,6 +129,22 @@ PREDICTION_DRIFT = (
             "reference's, for the window's rows [0 to 1].",
         )
         for side, where in (("lower", "below"), ("upper", "above"))
+    ),
+    Metric(
+        "PD-10",
+        "median_shift",
+        medians.median_shift,
+        reads=("cells", "edges", "extremes", "scale"),
+        unit="std",
+        on=("numeric",),
+        by_default=("prediction",),
+        method=f"of the reference's std, {CERTIFIED}; Mood's test",
+        about="How far the median has moved, over the reference's standard deviation: the shift of the middle, which a long "
+        "tail does not hide. Of predicted quantities, or of every numeric column if it is asked for by name.",
+        warn=0.1,
+        alert=0.2,
+        null=MOOD,
+        exact=medians.median_shift_sorted,
     ),
     Metric(
         "PD-05",

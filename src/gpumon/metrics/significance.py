@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from gpumon.profiles.numeric import chan
-from gpumon.statistics import distances, modes, significance, summaries
+from gpumon.statistics import distances, medians, modes, significance, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ __all__ = [
     "CRAMER",
     "GOOD_TURING",
     "KOLMOGOROV",
+    "MOOD",
     "POOLED",
     "PROPORTION",
     "STUCK",
@@ -120,6 +121,11 @@ def _current_cells(readings: Readings) -> tuple[Any, ...]:
     return (*cells, readings["edges"], now, registers, readings["moments"][1], readings["scale"])
 
 
+def _median_critical(level: float, readings: Readings) -> Floats:
+    (before, now), (ends, last) = readings["cells"], readings["extremes"]
+    return medians.median_shift_critical(level, before, now, readings["edges"], ends, last, readings["scale"])
+
+
 KOLMOGOROV = Null(
     lambda value, readings: significance.kolmogorov_p(value, *_sizes(readings)),
     lambda level, readings: significance.kolmogorov_critical(level, *_sizes(readings)),
@@ -139,6 +145,10 @@ CRAMER = Null(
 WELCH = Null(
     lambda _, readings: significance.welch_p(*readings["moments"]),
     lambda level, readings: _z(level) * _standard_error(readings),
+)
+MOOD = Null(
+    lambda _, readings: medians.median_test_p(*readings["cells"]),
+    _median_critical,
 )
 POOLED = Null(_pooled_p, lambda level, readings: _z(level) * _pooled_error(readings))
 """Of two means of a skewed quantity: few rows may all be alike, and their own variance then promises too small an error."""
