@@ -149,6 +149,10 @@ def test_a_saved_profile_stands_for_its_table(tmp_path):
         ({**COLUMNS, "nominal": 90}, "nominal 90 is no share"),
         ({**COLUMNS, "nominal": float("nan")}, "nominal nan is no share"),
         ({**COLUMNS, "upper": "nowhere"}, "no column 'nowhere'"),
+        ({**COLUMNS, "std": "q"}, "stands in the place of lower and upper"),
+        ({"target": "y", "score": "p", "std": "q"}, "needs a column of predictions"),
+        ({"target": "y", "prediction": "p", "std": "word"}, "is to hold numbers"),
+        ({"target": "y", "prediction": "p", "std": 1}, "std must be the name of a column"),
         ({**COLUMNS, "upper": 3}, "upper must be the name of a column"),
         ({**COLUMNS, "upper": "word"}, "is to hold numbers"),
         (
@@ -162,3 +166,40 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, words):
     with pytest.raises(GpumonError, match=words) as caught:
         gpumon.evaluate(table, **arguments)
     assert "\n" not in str(caught.value)
+
+
+def with_std(table, wide=1.0):
+    reach = stats.norm.ppf(0.95)
+    return {"y": table["y"], "p": table["p"], "sigma": wide * (table["hi"] - table["lo"]) / (2 * reach)}
+
+
+def test_a_std_makes_the_intervals_that_hold_what_they_promise_of_normal_errors(tmp_path):
+    reference, current = rows(8000, 0), rows(6000, 1, wide=0.75)
+    ends = gpumon.evaluate(current, reference, **COLUMNS)
+    named = {"target": "y", "prediction": "p", "std": "sigma"}
+    report = gpumon.evaluate(with_std(current), with_std(reference), **named)
+    gpumon.profile(with_std(reference), roles=named).save(tmp_path / "reference.gpumon")
+    saved = gpumon.evaluate(with_std(current), gpumon.Profile.load(tmp_path / "reference.gpumon"))
+    assert len(ends.results.where(id="PD-13")) >= 5
+    for row in ends.results.where(id="PD-13"):
+        for other in (report, saved):
+            twin = one(other, row.metric)
+            assert twin.status == row.status
+            assert (twin.value, twin.lower, twin.upper) == pytest.approx(
+                (row.value, row.lower, row.upper), abs=5e-3, nan_ok=True
+            )
+    coverage = one(
+        gpumon.evaluate(with_std(rows(20_000, 3)), with_std(reference), **named), "interval_coverage"
+    )
+    assert coverage.ci_lower < 0.9 < coverage.ci_upper
+    wider = gpumon.evaluate(with_std(rows(20_000, 3)), with_std(reference), **named, nominal=0.99)
+    assert one(wider, "interval_coverage").value == pytest.approx(0.99, abs=0.003)
+
+
+def test_a_negative_std_crosses():
+    table = with_std(rows(500, 1))
+    table["sigma"][:25] *= -1
+    table["sigma"][25:30] = np.nan
+    report = gpumon.evaluate(table, with_std(rows(500, 0)), target="y", prediction="p", std="sigma")
+    row = one(report, "interval_crossing_share")
+    assert (row.value, row.n) == (25 / 495, 495)

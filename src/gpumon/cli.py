@@ -118,7 +118,7 @@ def _options(*options: Any) -> Callable[[Any], Any]:
 ROWS = _options(
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
     click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
-                 help="A column's role: target, prediction, score, lower, upper, sensitive, attribution, id or ignore (may be "
+                 help="A column's role: target, prediction, score, lower, upper, std, sensitive, attribution, id or ignore (may be "
                  "repeated)"),
     click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
     click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
@@ -261,6 +261,9 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--prediction", metavar="COLUMN", help="Column of predicted classes or quantities")
 @click.option("--lower", metavar="COLUMN", help="Column of the lower ends of prediction intervals")
 @click.option("--upper", metavar="COLUMN", help="Column of their upper ends")
+@click.option(
+    "--std", metavar="COLUMN", help="Column of the predictions' standard deviations, in their place"
+)
 @click.option(
     "--nominal",
     type=float,

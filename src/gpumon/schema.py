@@ -37,6 +37,7 @@ class Role(StrEnum):
     WEIGHT = "weight"
     LOWER = "lower"
     UPPER = "upper"
+    STD = "std"
     SENSITIVE = "sensitive"
     ATTRIBUTION = "attribution"
     TIMESTAMP = "timestamp"

@@ -33,6 +33,7 @@ def evaluate(
     prediction: str | None = None,
     lower: str | None = None,
     upper: str | None = None,
+    std: str | None = None,
     nominal: float = 0.9,
     features: str | Sequence[str] | None = None,
     labels: Any = None,
@@ -74,9 +75,10 @@ def evaluate(
         the columns of labels, of scores (the probability of the positive class, or {class: column}, or what the
         names of such columns begin with), and of predicted classes or quantities; found by name if they are called
         "y_true", "y_pred_proba", "y_pred" and the like
-    lower, upper, nominal
-        the columns of the ends of prediction intervals that the model logs, and the share of the targets that they
-        promise to hold; without such columns, what prediction ± a width holds is told for the same share
+    lower, upper, std, nominal
+        the columns of the ends of prediction intervals that the model logs, or of the standard deviation of each
+        prediction's error in their place, and the share of the targets that they promise to hold (of a std: if
+        errors are normal); without such columns, what prediction ± a width holds is told for the same share
     features
         columns that a regression's model reads: from them and the prediction the reference teaches what errors to
         expect, which tells MAE and RMSE of rows without labels; their own drift is told too
@@ -142,7 +144,7 @@ def evaluate(
         )
         predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
         first = predictions if reference is None else reference
-        roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper))
+        roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper, std))
         if sensitive_features is not None:
             roles["sensitive"] = names_of("sensitive_features", sensitive_features)
         sliced = sliced_by(slices)
@@ -263,7 +265,7 @@ def _label_roles(
     score: Any,
     prediction: str | None,
     weight: str | None,
-    ends: tuple[str | None, str | None],
+    ends: tuple[str | None, str | None, str | None],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The roles that are given, and the column of every class."""
     from gpumon.engines.labels import text_of
@@ -299,7 +301,7 @@ def _label_roles(
         raise SchemaError(
             "which column holds the labels is not clear: name it with target, or give labels and on for a table of them"
         )
-    for role, end in zip(("lower", "upper"), ends, strict=True):
+    for role, end in zip(("lower", "upper", "std"), ends, strict=True):
         expect(end, str | None, f"{role} must be the name of a column, not {end!r}")
         if end is not None:
             roles[role] = [end]

@@ -121,7 +121,9 @@ def label_states(
     labelling = labelling or Labelling()
     target, predictions, scores = (schema.of(role) for role in (Role.TARGET, Role.PREDICTION, Role.SCORE))
     weight = schema.of(Role.WEIGHT)[:1]
-    if len(target) != 1 or not any(map(schema.of, (Role.PREDICTION, Role.SCORE, Role.LOWER, Role.UPPER))):
+    if len(target) != 1 or not any(
+        map(schema.of, (Role.PREDICTION, Role.SCORE, Role.LOWER, Role.UPPER, Role.STD))
+    ):
         return {}
     try:
         ends = predicted_intervals.ends(schema, name)
@@ -136,13 +138,14 @@ def label_states(
                 found = _regression(schema, sample, (target[0], against), weight, nominal, name)
             if ends:
                 numeric(schema, target, name)
+                nominal = predicted_intervals.promise(schema, float(labelling.nominal))
                 found["", "intervals"] = predicted_intervals.planned(
                     sample, (target[0], *ends), weight, nominal
                 )
             return found
         if ends:
             raise SchemaError(
-                f"{name}: {ends[0]!r} and {ends[1]!r} are ends of intervals, which are of quantities and not of classes; "
+                f"{name}: {ends[0]!r} and {ends[1]!r} make intervals, which are of quantities and not of classes; "
                 "give task='regression', or leave them out"
             )
         states = _classification(

@@ -32,11 +32,12 @@ score, width + 2 / (1 − nominal) · the distance by which the target lies outs
 class Intervals(Labelled):
     """Intervals [lower, upper] by their width, on the cells of ``Numeric`` states, and beside the target.
 
-    ``columns`` are the target, the lower and the upper ends. A row counts if both ends are there; a target that is not
-    finite is no label. Weights are left out.
+    ``columns`` are the target, the lower and the upper ends; or, if ``nominal`` says how many, the target, the prediction
+    and the standard deviation of which that many reach from the prediction to each end. A row counts if both ends are
+    there; a target that is not finite is no label. Weights are left out.
     """
 
-    nominal: NDArray[np.float64] = field(metadata=PLAN)  # (1,): the coverage that was promised
+    nominal: NDArray[np.float64] = field(metadata=PLAN)  # (1,): the promised coverage; or (2,): and the reach
     edges: NDArray[np.float64] = field(metadata=PLAN)  # (m,), of widths
     counts: NDArray[np.int64] = field(metadata=SUM)  # (m + 5,): widths of intervals that do not cross
     extremes: NDArray[np.float64] = field(metadata=EXTREMES)  # (2,): of these widths
@@ -45,7 +46,7 @@ class Intervals(Labelled):
     missing: NDArray[np.int64] = field(metadata=SUM)  # (1,): rows without an end
 
     def __post_init__(self) -> None:
-        wanted = ((1,), (self.edges.size + 5,), (2,), (len(TALLIES),), (len(INTERVALS),), (1,))
+        wanted = (self.nominal.shape, (self.edges.size + 5,), (2,), (len(TALLIES),), (len(INTERVALS),), (1,))
         found = (self.nominal, self.counts, self.extremes, self.tallies, self.sums, self.missing)
         if tuple(array.shape for array in found) != wanted or len(self.columns) != 3:
             raise ProfileError("a state of prediction intervals has the wrong shape: it is damaged")
@@ -61,8 +62,10 @@ class Intervals(Labelled):
         """Nothing counted yet."""
         if not (np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all() and edges.size >= 2):
             raise ProfileError("edges must be finite and increasing")
-        if nominal.shape != (1,) or not 0 < nominal[0] < 1:
-            raise ProfileError("the nominal coverage of prediction intervals is a share between 0 and 1")
+        if nominal.shape not in {(1,), (2,)} or not 0 < nominal[0] < 1 or not 0 < nominal[-1] < np.inf:
+            raise ProfileError(
+                "the nominal coverage of prediction intervals is a share between 0 and 1, and their reach is above 0"
+            )
         return cls(
             tuple(columns),
             tuple(weight),
