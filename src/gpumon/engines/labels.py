@@ -29,6 +29,7 @@ from gpumon.profiles.labels import (
     Residuals,
     Scores,
     SortedScores,
+    error_edges,
     score_edges,
     threshold_of_predictions,
 )
@@ -204,10 +205,9 @@ def _regression(
     e = e[np.isfinite(e)]
     known = y[np.isfinite(y)]
     centre = np.array([np.quantile(known, 0.5, method="nearest") if known.size else 0.0])
+    edges, sizes = error_edges(e)
     return {
-        ("", "residuals"): Residuals.on(
-            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS), nominal
-        )
+        ("", "residuals"): Residuals.on(columns, weight, centre, edges, sizes, edges_of(p, STEPS), nominal)
     }
 
 

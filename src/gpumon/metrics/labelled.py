@@ -39,8 +39,8 @@ of quantities
 ``targets``            moments of the target
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
-                       See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings` and
-                       :mod:`gpumon.metrics.confidence_readings`.
+                       See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings`,
+                       :mod:`gpumon.metrics.confidence_readings` and :mod:`gpumon.metrics.outlier_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -58,7 +58,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import confidence_readings, expected_readings, interval_readings
+from gpumon.metrics import confidence_readings, expected_readings, interval_readings, outlier_readings
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
@@ -818,7 +818,7 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
         **confidence_readings.TOGETHER_OF_SCORES,
     },
     Confidence: confidence_readings.TOGETHER,
-    Residuals: {"losses": _residual_losses},
+    Residuals: {"losses": _residual_losses, **outlier_readings.TOGETHER},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
 }
@@ -893,6 +893,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "absolute_edges": lambda side: side.states[0].sizes,
         "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
         **interval_readings.CONFORMAL,
+        **outlier_readings.READINGS,
     },
     Confidence: confidence_readings.READINGS,
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},

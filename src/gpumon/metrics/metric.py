@@ -62,7 +62,7 @@ LABELLED = frozenset(
         "absolute_extremes",
         "intervals", "interval_widths", "width_cells", "nominal", "half_width",
         "expected_absolute", "expected_square", "absolute_left", "square_left", "unsupported", "predicted_rows",
-        "absolute_backtest", "square_backtest",
+        "absolute_backtest", "square_backtest", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
@@ -80,7 +80,7 @@ BROKEN_DOWN = frozenset(
 OF_REFERENCE = frozenset(
     {
         "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
-        "least_usual", "most_usual", "most_entropy",
+        "least_usual", "most_usual", "most_entropy", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gpumon.metrics import outlier_readings
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
 from gpumon.statistics import (
     calibration,
@@ -13,6 +14,7 @@ from gpumon.statistics import (
     ecdf,
     estimation,
     intervals,
+    outliers,
     ranking,
     regression,
 )
@@ -367,6 +369,43 @@ PERFORMANCE = (
         unit="target",
         method=f"level 0.99, {CERTIFIED}",
         about="The |prediction − target| that one row in a hundred exceeds [unit of the target].",
+    ),
+    *(
+        Metric(
+            "PS-15",
+            name,
+            outliers.share_outside,
+            reads=(*(f"{of}_{part}" for part in ("cells", "edges", "extremes")), limits),
+            compares=False,
+            method=f"{how}; certified by cells; Wilson's interval; binomial test of rare rates",
+            about=f"Share of the rows {what} [0 to 1]: {usual}.",
+            better="lower",
+            null=null,
+            warn=warn,
+            alert=2 * warn,
+        )
+        for name, of, limits, null, warn, how, what, usual in (
+            (
+                "extreme_error_share",
+                "absolute",
+                "usual_errors",
+                outlier_readings.EXTREME,
+                0.002,
+                "|e| above the 99.9 % quantile of the reference's rows",
+                "whose |prediction − target| is more than that of 99.9 % of the reference's rows",
+                "about 0.001 if nothing has changed",
+            ),
+            (
+                "outlier_share",
+                "residual",
+                "robust_limits",
+                outlier_readings.OUTLYING,
+                0.005,
+                "robust z above 3.5, by the reference's median and MAD",
+                "whose error is an outlier beside the reference's, |e − median|·0.6745 / MAD > 3.5",
+                "0.0005 of normal errors, more of those with long tails",
+            ),
+        )
     ),
     Metric(
         "PS-09",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["charts", "from_window_to_window"]
 
 FAMILY = FAMILIES["PS"]
-MOST_COURSES = 6
+MOST_COURSES = 8
 BESIDE = ("interval_coverage", "conformal_coverage")  # of another family, and drawn like performance
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
