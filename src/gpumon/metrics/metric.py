@@ -54,7 +54,7 @@ LABELLED = frozenset(
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
-        "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
+        "loss", "positive_loss", "negative_loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
         "slope_variance", "intercept", "intercept_variance",
         "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",
         "square", "error", "absolute", "relative", "symmetric", "targets", "joint",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.metrics import outlier_readings
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
+from gpumon.metrics.significance import SKEWED
 from gpumon.statistics import (
     calibration,
     classification,
@@ -172,6 +173,25 @@ PERFORMANCE = (
         relative=True,
         warn=0.05,
         alert=0.1,
+    ),
+    *(
+        Metric(
+            "PS-05",
+            "class_log_loss",
+            intervals.mean,
+            reads=(f"{of}_loss",),
+            compares=False,
+            unit="nats",
+            method="probabilities of at least 1e-15; Student's interval of a mean; tested as a gamma variable",
+            about="Mean of −ln of the probability of the true class, of the rows of each class by itself [nats]. Equals "
+            "``sklearn.metrics.log_loss`` of these rows.",
+            better="lower",
+            relative=True,
+            null=SKEWED[of],
+            warn=0.05,
+            alert=0.1,
+        )
+        for of in ("positive", "negative")
     ),
     Metric(
         "PS-05",
