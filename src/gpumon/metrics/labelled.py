@@ -459,8 +459,8 @@ def _row(
     method: str | None = None,
 ) -> tuple[dict[str, Any]]:
     """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
-    before = [pick(x)[place] for x in _kept(metric, sides[0])]
-    now = [pick(x) for x in _kept(metric, sides[1], sides[0], place)]
+    before = [pick(x)[place] for x in _kept(metric.of or metric, sides[0])]
+    now = [pick(x) for x in _kept(metric.of or metric, sides[1], sides[0], place)]
     if metric.promise:
         before = [np.full(now[0].shape, sides[1][metric.promise])] * 5
     value, was = now[0], before[0]
@@ -481,6 +481,8 @@ def _row(
         "method": _method(metric, sides[1]) if method is None else method,
         "reason": np.where(np.isnan(value), _why(metric, sides[1], rows), "").astype(object),
     }
+    if metric.of is not None:
+        return (part | _less(metric, before, now) | {"reference": nothing},)
     if not metric.judged:
         return (part,)
     change = value - was
@@ -499,6 +501,18 @@ def _row(
             if metric.test is not None:
                 part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)
+
+
+def _less(metric: Metric, before: Sequence[Any], now: Sequence[Any]) -> dict[str, Any]:
+    """What the reference had more, with what is certified of it, and its interval."""
+    gap = metric.formula(*(Interval(side[0], side[3], side[4]) for side in (now, before)))
+    return {
+        "value": gap.value,
+        "lower": before[1] - now[2],
+        "upper": before[2] - now[1],
+        "ci_lower": gap.lower,
+        "ci_upper": gap.upper,
+    }
 
 
 def _method(metric: Metric, side: _Side) -> str:

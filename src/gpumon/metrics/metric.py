@@ -18,6 +18,7 @@ __all__ = [
     "CERTIFIED",
     "CHARTED",
     "FAMILIES",
+    "GAP",
     "LABELLED",
     "OF_COLUMNS",
     "OF_REFERENCE",
@@ -44,6 +45,9 @@ FAMILIES = {
     "XC": "fairness and causes",
 }
 """The families of the specification, by the letters of an id."""
+
+GAP = "_generalisation_gap"
+"""How the name of what the reference had more of a measure ends."""
 
 LABELLED = frozenset(
     {
@@ -166,7 +170,7 @@ class Metric:
     relative: bool = False
     """Whether the effect is the change as a share of the reference's value."""
     of: Metric | None = field(default=None, repr=False)
-    """The metric whose values it follows over time, or rolls up over columns."""
+    """The metric whose values it follows over time, rolls up over columns, or takes the reference's less the current ones."""
     limit: Callable[[float], float] | None = field(default=None, repr=False)
     """What a control chart exceeds once in so many windows when nothing has changed."""
     by_class: bool = False
