@@ -87,7 +87,7 @@ def _output(_: Any, option: Any, value: str | None) -> str | None:
     """The name of a file to write, refused before any work is done if nothing can be written there."""
     if value is None:
         return None
-    kind = "gpumon" if option.name == "output" else option.name
+    kind = {"output": "gpumon", "worst_rows": "csv"}.get(option.name, option.name)
     if not value.lower().endswith(f".{kind}"):
         raise click.BadParameter(f"{value!r} must end in .{kind}")
     if not Path(value).absolute().parent.is_dir():
@@ -295,6 +295,18 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     help="Columns whose bins make slices: where the model is worst",
 )
 @click.option(
+    "--worst-rows",
+    callback=_output,
+    type=click.Path(dir_okay=False),
+    help="Write the rows of largest error as CSV, to be labelled again",
+)
+@click.option(
+    "--worst", type=click.IntRange(1, 10_000), help="How many of each window and segment  [default: 100]"
+)
+@click.option(
+    "--row-id", metavar="COLUMN", help="Column that says which row it is  [default: --on, id, or the number]"
+)
+@click.option(
     "--maturity", type=float, help="Share of labels that a window needs to be judged  [default: 0.8]"
 )
 @click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows")
@@ -325,8 +337,9 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
     import gpumon
 
     files = [options.pop(kind) for kind in ("html", "json", "parquet", "csv")]
+    worst, many = options.pop("worst_rows"), options.pop("worst")
     inputs = (predictions, options["labels"], options["reference"])
-    _spare_inputs(files, *(path for path in inputs if path is not None))
+    _spare_inputs([*files, worst], *(path for path in inputs if path is not None))
     for name in ("by", "sensitive_features"):
         options[name] = options[name] or None
     score: Any = scores[0] if len(scores) == 1 and "=" not in scores[0] else None
@@ -335,7 +348,12 @@ def evaluate(predictions: str, *, scores: tuple[str, ...], quiet: bool, verbose:
         if not all(score.values()):
             raise click.BadParameter("several scores are given as CLASS=COLUMN, one for each class")
     with _progress(quiet=quiet) as progress:
-        report = gpumon.evaluate(predictions, score=score, progress=progress, **options)
+        kept = many or (0 if worst is None else 100)
+        report = gpumon.evaluate(predictions, score=score, progress=progress, worst_rows=kept, **options)
+    if worst is not None:
+        from gpumon.reports.worst_rows import save
+
+        save(report.worst_rows(), worst)
     return _finish(report, files, quiet=quiet, verbose=verbose)
 
 
@@ -384,6 +402,13 @@ def tune(history: str, reference: str | None, *, quiet: bool, verbose: bool, **o
     callback=_names,
     metavar="A,B",
     help="Columns from which the errors of a regression are estimated",
+)
+@click.option(
+    "--worst",
+    "worst_rows",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    help="Rows of largest error to keep of each window and segment, for evaluate; needs the role id",
 )
 @click.option(
     "--nominal", type=float, help="Share of the targets that the roles lower and upper promise to hold"

@@ -74,6 +74,35 @@ def test_a_regression_with_intervals_and_features(client, tmp_path, small_partit
     assert {"estimated_mae", "interval_coverage", "conformal_coverage"} <= set(there.results["metric"])
 
 
+def test_the_rows_of_largest_error(client, tmp_path, small_partitions):
+    reference, current = write(tmp_path / "reference", 4, 0), write(tmp_path / "current", 5, 1)
+    options = {
+        "target": "y",
+        "prediction": "p",
+        "timestamp": "t",
+        "every": "1d",
+        "by": "group",
+        "worst_rows": 30,
+    }
+    for more, name in (({}, "row number"), ({"row_id": "x"}, "x")):
+        found = []
+        for engine in ("local", client):
+            report = gpumon.evaluate(current, reference, metrics=["mae"], engine=engine, **options, **more)
+            found.append(report.worst_rows())
+            slices = [(w, s) for w, s in report.current.slices if w is not None and s is not None]
+            found[-1] = [found[-1], *(report.worst_rows(w, s) for w, s in slices)]
+        here, there = found
+        assert here == there
+        assert len(here) == 5
+        assert here[0].column_names == [name, "error", "window", "segment"]
+        assert [table.num_rows for table in here] == [30] * 5
+    rows = pq.read_table(current).to_pandas()
+    error = (rows["y"] - rows["p"]).abs().sort_values(ascending=False)[:30]
+    report = gpumon.evaluate(current, reference, metrics=["mae"], engine=client, **options)
+    assert report.worst_rows()["row number"].to_pylist() == [str(i) for i in error.index]
+    assert report.worst_rows()["error"].to_pylist() == error.tolist()
+
+
 def test_the_confidence_of_four_classes(client, tmp_path, small_partitions):
     classes = ["a", "b", "c", "d"]
 

@@ -143,3 +143,54 @@ def test_benjamini_hochberg_takes_rows_one_by_one():
     for index in np.ndindex(2, 3):
         np.testing.assert_array_equal(q[index], significance.benjamini_hochberg(p[index]))
     assert significance.benjamini_hochberg([]).shape == (0,)
+
+
+def exponential(n, seed):
+    return np.random.default_rng(seed).exponential(2.0, n)
+
+
+def moments_of(x):
+    return np.array([x.size, x.mean(), np.sum((x - x.mean()) ** 2)])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 40])
+def test_a_greater_mean_of_few_rows_is_tested_as_a_gamma_variable(rows):
+    reference = np.array([1e12, 2.0, 4e12])  # exponential of mean 2
+    for factor in (0.5, 1.0, 1.7, 4.0):
+        current = np.array([rows, 2.0 * factor, 0.0])
+        expected = stats.gamma(rows, scale=2.0 / rows).sf(2.0 * factor)
+        assert significance.greater_mean_p(reference, current) == pytest.approx(expected, rel=1e-6)
+        critical = significance.greater_mean_critical(1e-5, reference, current)
+        assert 2.0 + critical == pytest.approx(stats.gamma(rows, scale=2.0 / rows).isf(1e-5), rel=1e-6)
+
+
+def test_a_greater_mean_of_many_rows_is_welchs_of_one_side():
+    one, two = exponential(40_000, 0), exponential(30_000, 1) + 0.03
+    expected = stats.ttest_ind(two, one, equal_var=False, alternative="greater").pvalue
+    assert significance.greater_mean_p(moments_of(one), moments_of(two)) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 4), (60, 30), (2000, 1)])
+def test_equal_means_are_rarely_called_greater(n, m):
+    p = np.array(
+        [
+            significance.greater_mean_p(
+                moments_of(exponential(n, seed)), moments_of(exponential(m, 10**6 + seed))
+            )
+            for seed in range(3000)
+        ]
+    )
+    assert 0.4 < p.mean() < 0.6
+    for level in (0.1, 0.01):
+        assert np.mean(p < level) < 1.5 * level
+
+
+def test_a_greater_mean_of_nothing_is_nothing():
+    nothing, some, right = np.array([[0.0, 0.0, 0.0], [5.0, 1.0, 2.0], [5.0, 0.0, 0.0]])
+    with np.errstate(invalid="ignore"):
+        for pair in ((nothing, some), (some, nothing), (right, right)):
+            assert np.isnan(significance.greater_mean_p(*pair))
+            assert np.isnan(significance.greater_mean_critical(0.01, *pair))
+    constant = np.array([5.0, 1.0, 0.0])
+    assert significance.greater_mean_p(constant, constant) == 1.0
+    assert significance.greater_mean_critical(0.01, constant, constant) == 0.0

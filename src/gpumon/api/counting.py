@@ -37,6 +37,7 @@ def profile(
     features: str | Sequence[str] | None = None,
     exact: bool = False,
     slices: bool | str | Sequence[str] = False,
+    worst_rows: int = 0,
     importance: Any = None,
     attributions: Any = None,
     base_value: float | str | None = None,
@@ -52,7 +53,7 @@ def profile(
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
     The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, ``features`` the
-    columns that errors are estimated from, and ``slices`` as in :func:`evaluate`. What is told of importances is kept in
+    columns that errors are estimated from, ``slices`` and ``worst_rows`` as in :func:`evaluate`. What is told of importances is kept in
     the profile. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
@@ -64,8 +65,8 @@ def profile(
 
     explain, fact = explainer(model, predict), given_importance(importance)
     sliced = sliced_by(slices)
-    asked = sliced or nominal is not None or features is not None
-    labelling = Labelling(nominal=nominal or NOMINAL, slices=sliced) if asked else None
+    asked = sliced or nominal is not None or features is not None or worst_rows != 0
+    labelling = Labelling(nominal=nominal or NOMINAL, slices=sliced, worst=worst_rows) if asked else None
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,

@@ -46,6 +46,8 @@ def evaluate(
     maturity: float | None = None,
     sensitive_features: str | Sequence[str] | None = None,
     slices: bool | str | Sequence[str] = False,
+    worst_rows: int = 0,
+    row_id: str | None = None,
     importance: Any = None,
     attributions: Any = None,
     base_value: float | str | None = None,
@@ -103,6 +105,10 @@ def evaluate(
     slices
         True, or the columns whose bins make slices of the rows, by one condition and by two: where the model is worst, and
         which slices made it worse
+    worst_rows, row_id
+        keep so many rows of largest error of every window and segment, 100 say, for ``Report.worst_rows`` and whoever labels
+        them again; ``row_id`` is the column that says which row it is: by default ``on``, or a column "id", or else the
+        rows are numbered from 0
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -117,6 +123,7 @@ def evaluate(
     from gpumon.metrics import chosen, served
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
+    from gpumon.profiles.worst_rows import WorstRows
     from gpumon.reports.report import Report
     from gpumon.tables.table import Table
     from gpumon.verdicts.judge import judge
@@ -149,8 +156,18 @@ def evaluate(
             roles["sensitive"] = names_of("sensitive_features", sensitive_features)
         sliced = sliced_by(slices)
         labelling = Labelling(
-            task, threshold, nominal, None if positive is None else text_of(positive), by_class, sliced
+            task,
+            threshold,
+            nominal,
+            None if positive is None else text_of(positive),
+            by_class,
+            sliced,
+            worst_rows,
         )
+        if row_id is not None and not worst_rows:
+            raise OptionError("row_id says which the worst rows are: give worst_rows, how many to keep")
+        if worst_rows and roles:
+            first, roles["id"] = _identified(first, row_id, on, predictions)
         if features is not None and roles:
             features = names_of("features", features)
             named = {name for some in roles.values() for name in some}
@@ -186,6 +203,13 @@ def evaluate(
                 f"{before.facts.get('name', 'the reference')} holds no slices: profile its table again with slices"
             )
         now = before
+        worst = before.plan.get(("", "worst rows"))
+        if worst_rows and worst is None:
+            raise OptionError(
+                f"{before.facts.get('name', 'the reference')} keeps no worst rows: profile its table again with worst_rows"
+            )
+        if isinstance(worst, WorstRows) and isinstance(predictions, Table):
+            predictions = _numbered(predictions, worst.identity[0])
         if reference is not None:
             options["columns"] = _without_labels(counted, roles, predictions)
             now = counted_profile(predictions, "predictions", like=before, **options)
@@ -214,6 +238,25 @@ def evaluate(
     }
     notes = [*before.facts.get("notes", ()), *now.facts.get("notes", ()), *notes]
     return Report(results, before, now, facts, tuple(dict.fromkeys(notes)))
+
+
+def _identified(first: Any, row_id: str | None, on: str | None, predictions: Any) -> tuple[Any, list[str]]:
+    """The table whose plan is made, and the column that says which row it is: numbers beside it if there is none."""
+    from gpumon.tables.numbering import ROW_NUMBER
+    from gpumon.tables.table import Table
+
+    expect(row_id, str | None, f"row_id must be the name of a column, not {row_id!r}")
+    tables = [table for table in (first, predictions) if isinstance(table, Table)]
+    both = all("id" in table.schema.names for table in tables)
+    named = row_id or on or ("id" if both else ROW_NUMBER)
+    return _numbered(first, named), [named]
+
+
+def _numbered(table: Any, row_id: str) -> Any:
+    """The table, with the numbers of its rows if these are what rows are called by."""
+    from gpumon.tables.numbering import ROW_NUMBER, Numbered
+
+    return Numbered(table) if row_id == ROW_NUMBER and row_id not in table.schema.names else table
 
 
 def _table(source: Any, what: str, engine: Engine) -> Any:

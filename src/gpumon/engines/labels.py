@@ -14,6 +14,7 @@ from gpumon.engines import predicted_intervals
 from gpumon.engines.coding import Coder, number_of
 from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts, strings
 from gpumon.engines.expected_losses import Expecting
+from gpumon.engines.worst_rows import Largest, errors_of
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import ConfidenceCounts, ConfusionCounts, ResidualCounts, ScoreCounts, on_host, select
 from gpumon.kernels.expected_losses import ExpectedCounts
@@ -29,11 +30,13 @@ from gpumon.profiles.labels import (
     Residuals,
     Scores,
     SortedScores,
+    error_edges,
     score_edges,
     threshold_of_predictions,
 )
 from gpumon.profiles.numeric import edges_of
 from gpumon.profiles.profile import Key
+from gpumon.profiles.worst_rows import MOST_ROWS, WorstRows
 from gpumon.schema import Kind, Role
 from gpumon.tables.columns import listed
 
@@ -80,6 +83,7 @@ class Labelling:
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
     ``scores`` maps classes to columns where every class has a score of its own. ``nominal`` is the coverage that
     prediction intervals promise. ``slices`` are the columns whose bins make slices of the rows; True for all features.
+    ``worst`` rows of largest error are kept, by their ids.
     """
 
     task: str | None = None
@@ -88,6 +92,7 @@ class Labelling:
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
     slices: bool | Sequence[str] = ()
+    worst: int = 0
 
     def __post_init__(self) -> None:
         if self.task not in {None, *TASKS}:
@@ -95,6 +100,9 @@ class Labelling:
         threshold: Any = self.threshold
         if not (isinstance(threshold, int | float) and np.isfinite(threshold)):
             raise OptionError(f"threshold {self.threshold!r} is no number: 0.5 is the usual one")
+        worst: Any = self.worst
+        if not (isinstance(worst, int) and not isinstance(worst, bool) and 0 <= worst <= MOST_ROWS):
+            raise OptionError(f"worst_rows {worst!r} is no number of rows: give 1 to {MOST_ROWS:,}")
         nominal: Any = self.nominal
         if not (isinstance(nominal, int | float) and 0 < nominal < 1):
             raise OptionError(
@@ -207,10 +215,9 @@ def _regression(
     e = e[np.isfinite(e)]
     known = y[np.isfinite(y)]
     centre = np.array([np.quantile(known, 0.5, method="nearest") if known.size else 0.0])
+    edges, sizes = error_edges(e)
     return {
-        ("", "residuals"): Residuals.on(
-            columns, weight, centre, edges_of(e), edges_of(np.abs(e)), edges_of(p, STEPS), nominal
-        )
+        ("", "residuals"): Residuals.on(columns, weight, centre, edges, sizes, edges_of(p, STEPS), nominal)
     }
 
 
@@ -353,7 +360,16 @@ class LabelCounter:
 
     def __init__(self, like: Profile, kernels: Kernels) -> None:
         self.kernels = kernels
-        own = Confusion | Scores | Confidence | Residuals | SortedScores | Intervals | ExpectedLosses
+        own = (
+            Confusion
+            | Scores
+            | Confidence
+            | Residuals
+            | SortedScores
+            | Intervals
+            | ExpectedLosses
+            | WorstRows
+        )
         self.states: dict[tuple[str, str], Labelled] = {
             key: state for key, state in like.plan.items() if isinstance(state, own)
         }
@@ -380,6 +396,7 @@ class LabelTally:
         self.counter = counter
         self.held: dict[tuple[str, str], Any] = {}
         self.sorted: dict[tuple[str, str], dict[tuple[int, int], list[NDArray[np.float64]]]] = {}
+        self.worst: dict[tuple[str, str], Largest] = {}
 
     def coded(self, batch: pa.RecordBatch) -> Coded:
         """The class numbers of the columns of a batch, each made once."""
@@ -415,6 +432,9 @@ class LabelTally:
             if isinstance(state, SortedScores):
                 self._keep(key, batch, self._labels(state, coded), offsets, places)
                 continue
+            if isinstance(state, WorstRows):
+                self._look(key, state, batch, coded, offsets, places)
+                continue
             weights = weights_of(state, batch)
             into = self._into(key, state, size)
             if isinstance(state, Confusion):
@@ -447,7 +467,27 @@ class LabelTally:
             elif isinstance(state, ExpectedLosses):
                 self.counter.expected[key](batch, cells, weights, offsets, places, into)
 
-    def _labels(self, state: Scores | SortedScores, coded: Any) -> NDArray[np.int32]:
+    def _look(
+        self,
+        key: tuple[str, str],
+        state: WorstRows,
+        batch: pa.RecordBatch,
+        coded: Coded,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        """Look for the rows of largest error."""
+        labels = None
+        if len(state.classes) == 1:
+            labels = self._labels(state, coded)
+        elif state.classes:
+            labels = coded(state.classes, state.columns[0])
+        (identity,) = state.identity
+        ids = batch.column(identity) if identity in batch.schema.names else None
+        errors = errors_of(state, batch, labels)
+        self.worst.setdefault(key, Largest(state)).add(errors, ids, offsets, places)
+
+    def _labels(self, state: Scores | SortedScores | WorstRows, coded: Any) -> NDArray[np.int32]:
         """0 (negative), 1 (positive) or 2 (unlabelled) for every row."""
         known = self._classes(state)
         at = known.index(state.positive[0])
@@ -475,7 +515,7 @@ class LabelTally:
             for label in (0, 1):
                 held.setdefault((place, label), []).append(part[known & (of == label)])
 
-    def _classes(self, state: Scores | SortedScores) -> tuple[str, ...]:
+    def _classes(self, state: Scores | SortedScores | WorstRows) -> tuple[str, ...]:
         """The classes of the confusion of the same target, so that labels are coded once."""
         confusion = self.counter.states.get(("", "confusion"))
         if isinstance(confusion, Confusion) and state.positive[0] in confusion.classes:
@@ -505,6 +545,9 @@ class LabelTally:
                 if place < len(held[0]):
                     counted = {name: array[place] for name, array in zip(names, held, strict=True)}
                     found[Key(window, segment, subject, aspect)] = _with(state, counted)
+        for key, worst in self.worst.items():
+            for (window, segment), state in worst.states(places):
+                found[Key(window, segment, *key)] = state
         for key, parts in self.sorted.items():
             state = self.counter.states[key]
             for (window, segment), place in places.items():

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gpumon.engines import worst_rows
 from gpumon.engines.attributions import attribution_states
 from gpumon.engines.columns import PATTERNS, as_floats, in_bytes, strings
 from gpumon.engines.groups import group_states
@@ -73,6 +74,8 @@ def plan(
         if pairs:
             states |= _pairs(schema, values, states, pool)
     states |= label_states(schema, sample, labelling, name, exact=exact)
+    if labelling is not None and labelling.worst:
+        states["", "worst rows"] = worst_rows.planned(states, schema.of(Role.ID), labelling.worst, name)
     states |= group_states(schema, sample, states, labelling, name)
     states |= attribution_states(schema, attributions or {}, name, base_value)
     return Profile(schema, states)

@@ -10,6 +10,7 @@ from gpumon.metrics.causes import CAUSES
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.data_integrity import DATA_INTEGRITY
 from gpumon.metrics.fairness import FAIRNESS
+from gpumon.metrics.generalisation import GENERALISATION
 from gpumon.metrics.importance import IMPORTANCE
 from gpumon.metrics.importances import importance_of
 from gpumon.metrics.metric import FAMILIES, Metric
@@ -34,6 +35,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *MODEL_DRIFT,
     *PREDICTION_DRIFT,
     *ROLLUPS,
+    *GENERALISATION,
     *OVER_TIME_METRICS,
     *UNCERTAINTY,
     *FAIRNESS,

@@ -13,6 +13,7 @@ of scores
 ``slope``              slope (slices,) of the logistic recalibration, and ``slope_variance``; ``intercept`` likewise
 ``single``             which cells hold one value only (m + 3,); shared by both sides
 ``loss``               moments (slices, 3) of −ln of the probability of what happened
+``positive_loss``      the same of the rows of the score's own class; ``negative_loss`` of those of others
 ``brier``              moments (slices, 3) of (label − score)²
 ``brier_mean``         mean of (label − score)² (slices,); ``loss_mean`` of the loss; ``base_rate`` share of positives
 ``excess``             Σ (y − p)(1 − 2p) (slices,); ``promised`` its variance Σ (1 − 2p)²·p(1 − p) if p is calibrated
@@ -39,8 +40,8 @@ of quantities
 ``targets``            moments of the target
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
-                       See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings` and
-                       :mod:`gpumon.metrics.confidence_readings`.
+                       See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings`,
+                       :mod:`gpumon.metrics.confidence_readings` and :mod:`gpumon.metrics.outlier_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -58,7 +59,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import confidence_readings, expected_readings, interval_readings
+from gpumon.metrics import confidence_readings, expected_readings, interval_readings, outlier_readings
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
@@ -107,6 +108,8 @@ SHARED = (
 PROBABILITY = frozenset(
     {
         "loss",
+        "positive_loss",
+        "negative_loss",
         "brier",
         "brier_mean",
         "loss_mean",
@@ -138,6 +141,8 @@ BLOCK_CELLS = 200_000
 STRATA = 20
 CONTRADICTED = 0.005
 """Of the rows, so many may be predicted otherwise than by the threshold: some have a prediction and no score."""
+LOSS_OF = {"negative_loss": 0, "positive_loss": 1}
+"""Readings of the rows of one label."""
 BINS = 15
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
 
@@ -200,6 +205,7 @@ class LabelReadings:
         parts: list[dict[str, Any]] = []
         averaged: list[tuple[dict[str, Any], ...]] = []
         of_several = False
+        label = LOSS_OF.get(metric.reads[0])
         for aspect, state, sides, place in self.aspects:
             together = TOGETHER[type(state)]
             if not set(metric.reads) <= READINGS[type(state)].keys() | together.keys():
@@ -218,7 +224,15 @@ class LabelReadings:
                 if aspect in {"scores", "confidence", "residuals", "intervals"}:
                     parts += _change(metric, sides, place, level)
                 continue
-            if isinstance(state, Scores) and aspect != "scores":
+            if isinstance(state, Scores) and label is not None:
+                if aspect == "scores" or label:  # many classes tell of their own rows, and not of the rest
+                    found = _row(metric, sides, place, level, self._class_of(state, label))
+                    found[0]["n"] = sides[1].stack("counts")[:, label, :-2].sum(axis=-1)
+                    if aspect == "scores":
+                        parts += found
+                    else:
+                        averaged.append(found)
+            elif isinstance(state, Scores) and aspect != "scores":
                 found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
                 averaged.append(found)
             elif metric.by_class:
@@ -229,12 +243,24 @@ class LabelReadings:
         if averaged:
             classes = [part for (part,) in averaged] if len(averaged) <= SHOWN_CLASSES else []
             parts = classes + (parts if of_several else [_average(averaged)])
+            if label is not None:
+                rows = sum(found["n"] for (found,) in averaged)
+                parts[-1] |= {"n": rows, "method": "macro average"}
         if parts and any(name.startswith("threshold") for name in metric.reads):
             _unless_contradicted(parts, self.contradictions)
         for part in parts:
             if WITHOUT_LABELS.isdisjoint(metric.reads):
                 immature(part, self.coverage, self.slices, self.maturity)
         return parts
+
+    def _class_of(self, state: Scores, label: int) -> str:
+        """What the rows of the positive (1) or the negative class (0) are called."""
+        target, positive = state.columns[0], state.positive[0]
+        known = [each.classes for _, each, _, _ in self.aspects if isinstance(each, Confusion)]
+        others = [name for name in (known[0] if known else ()) if name != positive]
+        return (
+            f"{target}={positive}" if label else f"{target}={others[0]}" if others else f"{target}≠{positive}"
+        )
 
 
 def _unless_contradicted(parts: list[dict[str, Any]], contradictions: Floats) -> None:
@@ -436,8 +462,8 @@ def _row(
     method: str | None = None,
 ) -> tuple[dict[str, Any]]:
     """One row for every slice: value, bounds and interval of the current side, value of the reference, effect, noise."""
-    before = [pick(x)[place] for x in _kept(metric, sides[0])]
-    now = [pick(x) for x in _kept(metric, sides[1], sides[0], place)]
+    before = [pick(x)[place] for x in _kept(metric.of or metric, sides[0])]
+    now = [pick(x) for x in _kept(metric.of or metric, sides[1], sides[0], place)]
     if metric.promise:
         before = [np.full(now[0].shape, sides[1][metric.promise])] * 5
     value, was = now[0], before[0]
@@ -458,6 +484,8 @@ def _row(
         "method": _method(metric, sides[1]) if method is None else method,
         "reason": np.where(np.isnan(value), _why(metric, sides[1], rows), "").astype(object),
     }
+    if metric.of is not None:
+        return (part | _less(metric, before, now) | {"reference": nothing},)
     if not metric.judged:
         return (part,)
     change = value - was
@@ -476,6 +504,18 @@ def _row(
             if metric.test is not None:
                 part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)
+
+
+def _less(metric: Metric, before: Sequence[Any], now: Sequence[Any]) -> dict[str, Any]:
+    """What the reference had more, with what is certified of it, and its interval."""
+    gap = metric.formula(*(Interval(side[0], side[3], side[4]) for side in (now, before)))
+    return {
+        "value": gap.value,
+        "lower": before[1] - now[2],
+        "upper": before[2] - now[1],
+        "ci_lower": gap.lower,
+        "ci_upper": gap.upper,
+    }
 
 
 def _method(metric: Metric, side: _Side) -> str:
@@ -641,10 +681,11 @@ def _probable(side: _Side) -> Any:
     return np.where(side.stack("outside")[:, :2].sum(axis=-1) > 0, np.nan, 0.0)
 
 
-def _score_moments(side: _Side, first: int, second: int) -> Any:
-    """Moments of a quantity of labelled rows whose sum and sum of squares are kept."""
-    errors = side.stack("errors")[:, :2].sum(axis=1)
-    counts = side.stack("mass" if side.states[0].weight else "counts")[:, :2, :-2]
+def _score_moments(side: _Side, first: int, second: int, label: int | None = None) -> Any:
+    """Moments of a quantity of labelled rows, or those of one label, whose sum and sum of squares are kept."""
+    of = slice(2) if label is None else slice(label, label + 1)
+    errors = side.stack("errors")[:, of].sum(axis=1)
+    counts = side.stack("mass" if side.states[0].weight else "counts")[:, of, :-2]
     weight = counts.sum(axis=(-1, -2)) + _probable(side)
     return regression.weighted_moments(
         weight, errors[:, 6] if side.states[0].weight else weight, errors[:, first], errors[:, second]
@@ -816,16 +857,23 @@ def _residual_losses(before: _Side, now: _Side, place: NDArray[np.int64]) -> tup
     return found[0][place], found[1]
 
 
+def _losses(before: _Side, now: _Side, place: NDArray[np.int64], of: str) -> tuple[Any, Any]:
+    """Moments of the loss of the rows of one label, of both sides."""
+    return before[of][place], now[of]
+
+
 TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     Confusion: {},
     Scores: {
         "tables": _strata,
         "losses": _score_losses,
         "both_bins": _calibration_bins,
+        "positive_losses": partial(_losses, of="positive_loss"),
+        "negative_losses": partial(_losses, of="negative_loss"),
         **confidence_readings.TOGETHER_OF_SCORES,
     },
     Confidence: {**confidence_readings.TOGETHER, "both_bins": _calibration_bins},
-    Residuals: {"losses": _residual_losses},
+    Residuals: {"losses": _residual_losses, **outlier_readings.TOGETHER},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
 }
@@ -855,6 +903,8 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         ),
         "single": _single,
         "loss": lambda side: _score_moments(side, 4, 5),
+        "positive_loss": lambda side: _score_moments(side, 4, 5, 1),
+        "negative_loss": lambda side: _score_moments(side, 4, 5, 0),
         "brier": lambda side: _score_moments(side, 1, 3),
         "brier_mean": lambda side: _score_moments(side, 1, 3)[..., 1],
         "loss_mean": lambda side: _score_moments(side, 4, 5)[..., 1],
@@ -902,6 +952,7 @@ READINGS: dict[type, dict[str, Callable[[_Side], Any]]] = {
         "absolute_edges": lambda side: side.states[0].sizes,
         "absolute_extremes": lambda side: side.stack("extremes")[:, 1],
         **interval_readings.CONFORMAL,
+        **outlier_readings.READINGS,
     },
     Confidence: {**confidence_readings.READINGS, **CALIBRATION},
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},

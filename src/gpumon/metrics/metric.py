@@ -18,6 +18,7 @@ __all__ = [
     "CERTIFIED",
     "CHARTED",
     "FAMILIES",
+    "GAP",
     "LABELLED",
     "OF_COLUMNS",
     "OF_REFERENCE",
@@ -45,6 +46,9 @@ FAMILIES = {
 }
 """The families of the specification, by the letters of an id."""
 
+GAP = "_generalisation_gap"
+"""How the name of what the reference had more of a measure ends."""
+
 LABELLED = frozenset(
     {
         "confidence", "margin", "entropy", "entropy_ends", "confidence_rows", "entropy_rows", "confidence_spans",
@@ -54,7 +58,7 @@ LABELLED = frozenset(
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
-        "loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
+        "loss", "positive_loss", "negative_loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
         "slope_variance", "intercept", "intercept_variance",
         "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",
         "square", "error", "absolute", "relative", "symmetric", "targets", "joint",
@@ -62,7 +66,7 @@ LABELLED = frozenset(
         "absolute_extremes",
         "intervals", "interval_widths", "width_cells", "nominal", "half_width",
         "expected_absolute", "expected_square", "absolute_left", "square_left", "unsupported", "predicted_rows",
-        "absolute_backtest", "square_backtest",
+        "absolute_backtest", "square_backtest", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
 """Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
@@ -80,7 +84,7 @@ BROKEN_DOWN = frozenset(
 OF_REFERENCE = frozenset(
     {
         "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
-        "least_usual", "most_usual", "most_entropy", "right_calibrated",
+        "least_usual", "most_usual", "most_entropy", "right_calibrated", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""
@@ -166,7 +170,7 @@ class Metric:
     relative: bool = False
     """Whether the effect is the change as a share of the reference's value."""
     of: Metric | None = field(default=None, repr=False)
-    """The metric whose values it follows over time, or rolls up over columns."""
+    """The metric whose values it follows over time, rolls up over columns, or takes the reference's less the current ones."""
     limit: Callable[[float], float] | None = field(default=None, repr=False)
     """What a control chart exceeds once in so many windows when nothing has changed."""
     by_class: bool = False

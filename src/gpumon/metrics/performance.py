@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gpumon.metrics import outlier_readings
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
+from gpumon.metrics.significance import SKEWED
 from gpumon.statistics import (
     calibration,
     classification,
@@ -13,6 +15,7 @@ from gpumon.statistics import (
     ecdf,
     estimation,
     intervals,
+    outliers,
     ranking,
     regression,
 )
@@ -170,6 +173,25 @@ PERFORMANCE = (
         relative=True,
         warn=0.05,
         alert=0.1,
+    ),
+    *(
+        Metric(
+            "PS-05",
+            "class_log_loss",
+            intervals.mean,
+            reads=(f"{of}_loss",),
+            compares=False,
+            unit="nats",
+            method="probabilities of at least 1e-15; Student's interval of a mean; tested as a gamma variable",
+            about="Mean of −ln of the probability of the true class, of the rows of each class by itself [nats]. Equals "
+            "``sklearn.metrics.log_loss`` of these rows.",
+            better="lower",
+            relative=True,
+            null=SKEWED[of],
+            warn=0.05,
+            alert=0.1,
+        )
+        for of in ("positive", "negative")
     ),
     Metric(
         "PS-05",
@@ -393,6 +415,43 @@ PERFORMANCE = (
         unit="target",
         method=f"level 0.99, {CERTIFIED}",
         about="The |prediction − target| that one row in a hundred exceeds [unit of the target].",
+    ),
+    *(
+        Metric(
+            "PS-15",
+            name,
+            outliers.share_outside,
+            reads=(*(f"{of}_{part}" for part in ("cells", "edges", "extremes")), limits),
+            compares=False,
+            method=f"{how}; certified by cells; Wilson's interval; binomial test of rare rates",
+            about=f"Share of the rows {what} [0 to 1]: {usual}.",
+            better="lower",
+            null=null,
+            warn=warn,
+            alert=2 * warn,
+        )
+        for name, of, limits, null, warn, how, what, usual in (
+            (
+                "extreme_error_share",
+                "absolute",
+                "usual_errors",
+                outlier_readings.EXTREME,
+                0.002,
+                "|e| above the 99.9 % quantile of the reference's rows",
+                "whose |prediction − target| is more than that of 99.9 % of the reference's rows",
+                "about 0.001 if nothing has changed",
+            ),
+            (
+                "outlier_share",
+                "residual",
+                "robust_limits",
+                outlier_readings.OUTLYING,
+                0.005,
+                "robust z above 3.5, by the reference's median and MAD",
+                "whose error is an outlier beside the reference's, |e − median|·0.6745 / MAD > 3.5",
+                "0.0005 of normal errors, more of those with long tails",
+            ),
+        )
     ),
     Metric(
         "PS-09",

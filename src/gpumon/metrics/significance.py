@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "MOOD",
     "POOLED",
     "PROPORTION",
+    "SKEWED",
     "STUCK",
     "UNTESTED",
     "WELCH",
@@ -78,6 +80,17 @@ def _pooled_p(change: Floats, readings: Readings) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.abs(change) / _pooled_error(readings)
     return np.asarray(np.where(change == 0, 1.0, 2 * special.ndtr(-z)))
+
+
+def _skewed_p(_: Floats, readings: Readings, of: str) -> Floats:
+    return significance.greater_mean_p(*readings[of])
+
+
+def _skewed_critical(level: float, readings: Readings, of: str) -> Floats:
+    reference, current = readings[of]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        critical = significance.greater_mean_critical(level, reference, current)
+        return np.asarray(critical / np.abs(reference[..., 1]))
 
 
 def _proportion_error(readings: Readings) -> Floats:
@@ -152,6 +165,14 @@ MOOD = Null(
 )
 POOLED = Null(_pooled_p, lambda level, readings: _z(level) * _pooled_error(readings))
 """Of two means of a skewed quantity: few rows may all be alike, and their own variance then promises too small an error."""
+SKEWED = {
+    name: Null(
+        partial(_skewed_p, of=f"{name}_losses"),
+        partial(_skewed_critical, of=f"{name}_losses"),
+    )
+    for name in ("positive", "negative")
+}
+"""Of the mean loss of a class, of which a window may have a few rows: a share of the reference's mean, and only more."""
 GOOD_TURING = Null(
     lambda value, _: np.full(np.shape(value), np.nan),
     _unseen_mass,

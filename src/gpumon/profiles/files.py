@@ -32,6 +32,7 @@ from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.state import MAX, PLAN, SUM, State
 from gpumon.profiles.times import Rows, Times
+from gpumon.profiles.worst_rows import WorstRows
 from gpumon.schema import Kind, Schema
 
 if TYPE_CHECKING:
@@ -62,18 +63,19 @@ EMPTY: dict[str, Callable[..., State]] = {
         GroupCalibration,
         SliceLosses,
         SlicePredictions,
+        WorstRows,
         Attributions,
     )
 }
 TEXTS = "utf8"
 FIELDS = {
-    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks "
+    "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks most "
     "trees split_features split_codes outcomes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
     "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts weighed losses",
     "uint64": "names.hashes",
     "uint8": "registers",
-    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column",
+    TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column identity ids",
 }
 DTYPES = {name: dtype for dtype, names in FIELDS.items() for name in names.split()}
 ASPECTS: dict[Kind, dict[str, type[State]]] = {
@@ -96,6 +98,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "calibration": GroupCalibration,
     "slices": SliceLosses,
     "sliced": SlicePredictions,
+    "worst": WorstRows,
 }
 ROW = pa.schema(
     [

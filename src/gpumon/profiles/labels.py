@@ -27,11 +27,14 @@ __all__ = [
     "MOST_CLASSES",
     "NOMINAL",
     "RESIDUALS",
+    "ROBUST",
+    "USUAL",
     "Confusion",
     "Labelled",
     "Residuals",
     "Scores",
     "SortedScores",
+    "error_edges",
     "score_edges",
     "threshold_of_predictions",
 ]
@@ -70,6 +73,18 @@ RESIDUALS = (
 )
 """The sums of ``Residuals.sums``: e = prediction − target; targets and predictions are taken from ``centre``;
 symmetric = 2·|e| / (|target| + |prediction|), 0 where both are 0; of |e/target| only the rows whose target is not 0."""
+
+USUAL, ROBUST = 0.999, 3.5
+"""Outliers are |e| above this quantile of the reference's, and e of which the robust z is above that."""
+
+AROUND = np.array([0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5])
+"""Cells of |e| are cut at the quantiles that leave so many times as many rows beyond as the usual one."""
+
+NEAR = np.array([0.96, 0.98, 0.99, 1.0, 1.01, 1.02, 1.04])
+"""Cells of e are cut at so many times the robust limits of the sample."""
+
+MAD = 1.4826022185056018
+"""What the median absolute deviation of a normal variable is multiplied with to be its standard deviation."""
 
 CLOSE = 0.02
 """Scores of the two predictions that are farther apart leave the threshold that made them unknown."""
@@ -344,3 +359,22 @@ def score_edges(
     heavy = distinct if few else distinct[mass * cells > 8 * max(values.size, 1)]
     grid = [np.linspace(0, 1, n + 1) for n in (cells, 10, 15)]
     return np.unique(np.concatenate((*grid, given, around(heavy[: cells // 4]))))
+
+
+def error_edges(e: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges for errors e of which the reference holds (a sample of) these finite ones, and for |e|: (m,) each.
+
+    As ``edges_of``, and cut besides where outliers begin, since cells of equal mass are wide there; the usual |e| has a
+    cell of its own. Limits of all rows, a little off those of a sample, leave a share that is known to a small part.
+    """
+    size = np.abs(e)
+    edges, sizes = edges_of(e), edges_of(size)
+    if not e.size:
+        return edges, sizes
+    beyond = np.quantile(size, 1 - (1 - USUAL) * AROUND, method="inverted_cdf")
+    usual = np.quantile(size, [USUAL], method="inverted_cdf")
+    middle = np.median(e)
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = ROBUST * MAD * np.median(np.abs(e - middle)) * NEAR
+        cuts = np.concatenate((edges, middle - reach, middle + reach))
+    return np.unique(cuts[np.isfinite(cuts)]), np.unique(np.concatenate((sizes, beyond, around(usual))))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpumon.metrics.metric import FAMILIES
+from gpumon.metrics.metric import FAMILIES, GAP
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.labels import LABELS, Confusion, Residuals, Scores
 from gpumon.reports.charts import Course, Curve, Group, course_svg, curves_svg, groups_svg, matrix_svg
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["charts", "from_window_to_window"]
 
 FAMILY = FAMILIES["PS"]
-MOST_COURSES = 6
+MOST_COURSES = 8
 BESIDE = ("interval_coverage", "conformal_coverage")  # of another family, and drawn like performance
 ESTIMATED = "estimated_"  # a metric's estimate without labels is called so
 CHANGED = {"accuracy": "error_rate", "mae": "absolute_error"}  # whose change is drawn in whose course
@@ -156,13 +156,14 @@ def _courses(report: Report) -> dict[str, str]:
     names = dict.fromkeys(
         (row.metric.removeprefix(ESTIMATED), row.column)
         for row in rows
-        if row.window is not None and math.isfinite(row.value)
+        if row.window is not None and math.isfinite(row.value) and not row.metric.endswith(GAP)
     )
     judged = {(row.metric, row.column) for row in rows if math.isfinite(row.threshold)}
     shares = report.results.where(metric="labelled_share", segment=None)
     mature = [share if math.isfinite(share := _at(shares, label)) else 1.0 for label in labels]
     drawn = {}
-    for metric, column in sorted(names, key=lambda name: name not in judged)[:MOST_COURSES]:
+    order = sorted(names, key=lambda name: (name not in judged, name[1] is not None))
+    for metric, column in order[:MOST_COURSES]:
         courses = []
         level = math.nan
         for name in (f"{ESTIMATED}{metric}", metric):
@@ -171,8 +172,8 @@ def _courses(report: Report) -> dict[str, str]:
             if any(row.window is not None and math.isfinite(row.value) for row in of):
                 courses.append(_course(of, labels, estimated=name != metric))
         when = change_of(report, CHANGED[metric]) if metric in CHANGED and column is None else None
-        drawn[f"{metric} by window"] = course_svg(
-            _words(metric),
+        drawn[f"{_named(metric, column)} by window"] = course_svg(
+            _named(_words(metric), column),
             labels,
             courses,
             level=level,
@@ -192,6 +193,10 @@ def _course(rows: Iterable[Result], labels: Sequence[str], *, estimated: bool) -
     return Course("estimated" if estimated else "realised", values, lower, upper, status, estimated)
 
 
+def _named(metric: str, column: str | None) -> str:
+    return metric if column is None else f"{metric} of {column}"
+
+
 def _at(rows: Iterable[Result], label: str) -> float:
     return next((row.value for row in rows if row.window == label), math.nan)
 
@@ -209,11 +214,12 @@ def _groups(report: Report) -> dict[str, str]:
     names = dict.fromkeys(
         (row.metric, row.column, row.unit)
         for row in rows
-        if row.segment is not None and math.isfinite(row.value)
+        if row.segment is not None and math.isfinite(row.value) and not row.metric.endswith(GAP)
     )
     judged = {(row.metric, row.column) for row in rows if math.isfinite(row.threshold)}
     drawn = {}
-    for metric, column, unit in sorted(names, key=lambda name: name[:2] not in judged)[:MOST_COURSES]:
+    order = sorted(names, key=lambda name: (name[:2] not in judged, name[1] is not None))
+    for metric, column, unit in order[:MOST_COURSES]:
         of = [row for row in rows.where(metric=metric) if row.column == column]
         at = {row.segment: row for row in of}
         groups = [
@@ -225,8 +231,8 @@ def _groups(report: Report) -> dict[str, str]:
         ]
         groups.sort(key=lambda group: (math.isnan(group.value), group.value))
         level = _of(at.get(None), "value")
-        drawn[f"{metric} by segment"] = groups_svg(
-            f"{_words(metric)} by segment", "" if unit == "1" else unit, groups, level=level
+        drawn[f"{_named(metric, column)} by segment"] = groups_svg(
+            f"{_named(_words(metric), column)} by segment", "" if unit == "1" else unit, groups, level=level
         )
     return drawn
 

@@ -136,6 +136,16 @@ class Report:
             if f"{name}_segments" in counted
         }
 
+    def worst_rows(self, window: str | None = None, segment: str | None = None) -> pa.Table:
+        """The rows of largest error, largest first: their ids, errors, windows and segments; of one of these if it is given.
+
+        As many as ``worst_rows`` of :func:`gpumon.evaluate` says. An error is |prediction − target|, or 1 − the probability
+        of the true class. OptionError if none were kept.
+        """
+        from gpumon.reports.worst_rows import worst_rows
+
+        return worst_rows(self.current, window, segment)
+
     def reason(self, column: str) -> str:
         """What happened to a column, in words; empty if nothing did."""
         rows = self.results.where(column=column, window=None, segment=None)

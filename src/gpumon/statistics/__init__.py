@@ -3,7 +3,7 @@
 Every function reduces the last axis and broadcasts the others, so one call serves a column, a table of columns,
 or a thousand resampled draws of each. The modules are called what they hold:
 
-of a column       ``summaries``, ``density``, ``modes``
+of a column       ``summaries``, ``density``, ``modes``, ``outliers`` (of errors)
 of two tables     ``distances`` between binned distributions, ``ecdf`` for what is ordered, ``association``,
                   ``importance``
 how sure          ``significance``, ``resampling`` (the noise floor), ``intervals``

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Coverage",
     "absolute_percentage_error",
+    "absolute_quantile",
     "bias_interval",
     "coverage",
     "error_variance",
@@ -43,6 +44,8 @@ __all__ = [
     "symmetric_percentage_error",
     "weighted_moments",
 ]
+
+ZERO = Bounds(*(np.zeros(()) for _ in range(3)))
 
 
 class Coverage(NamedTuple):
@@ -193,7 +196,7 @@ def median_absolute_error(counts: Counts, edges: Floats, extremes: Floats) -> Bo
     >>> [round(float(bound), 6) for bound in found]
     [0.25, 0.0, 0.5]
     """
-    return _absolute_quantile(counts, edges, extremes, np.asarray(0.5))
+    return absolute_quantile(counts, edges, extremes, np.asarray(0.5))
 
 
 def median_absolute_error_interval(
@@ -209,8 +212,8 @@ def median_absolute_error_interval(
         reach = special.ndtri((1 + level) / 2) / 2 / np.sqrt(rows)
     reach = np.where(rows > 0, reach, 0.5)
     value = median_absolute_error(counts, edges, extremes).value
-    lower = _absolute_quantile(counts, edges, extremes, np.clip(0.5 - reach, 0, 1)).lower
-    upper = _absolute_quantile(counts, edges, extremes, np.clip(0.5 + reach, 0, 1)).upper
+    lower = absolute_quantile(counts, edges, extremes, np.clip(0.5 - reach, 0, 1)).lower
+    upper = absolute_quantile(counts, edges, extremes, np.clip(0.5 + reach, 0, 1)).upper
     return Interval(value, lower, upper)
 
 
@@ -282,12 +285,22 @@ def _over(numerator: Floats, denominator: Floats) -> Floats:
     return np.asarray(numerator / np.where(denominator == 0, np.nan, denominator))
 
 
-def _absolute_quantile(counts: Counts, edges: Floats, extremes: Floats, level: Floats) -> Bounds:
-    """Quantile of the absolute values at ``level`` (...), by NumPy's definition, as an interval."""
+def absolute_quantile(
+    counts: Counts, edges: Floats, extremes: Floats, level: Floats, centre: Bounds = ZERO
+) -> Bounds:
+    """Quantile of |x − centre| at ``level`` (...), by NumPy's definition, as an interval [unit of x].
+
+    ``centre`` (...) lies between its own ends, such as a median that is known to its cell. NaN where there are no rows.
+
+    >>> edges = np.array([-1.0, 0.0, 1.0])
+    >>> found = absolute_quantile(np.array([0, 0, 5, 4, 0, 0, 0, 0]), edges, np.array([-0.5, 0.25]), np.asarray(0.5))
+    >>> [round(float(bound), 6) for bound in found]
+    [0.25, 0.0, 0.5]
+    """
     left, right = ecdf.spans(edges, extremes)
-    crosses = (left <= 0) & (right >= 0)
-    near, far = np.minimum(np.abs(left), np.abs(right)), np.maximum(np.abs(left), np.abs(right))
-    near = np.where(crosses, 0.0, near)
+    low, high = (end[..., None] for end in centre[1:])
+    near = np.maximum(np.maximum(left - high, low - right), 0.0)
+    far = np.maximum(right - low, high - left)
     infinity = np.full((*near.shape[:-1], 1), np.inf)
     present = np.asarray(counts[..., :-2])
     rows = np.sum(present, axis=-1)
