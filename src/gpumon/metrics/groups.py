@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from gpumon.metrics.labelled import MATURITY, immature, kish
+from gpumon.metrics.label_readings import kish
+from gpumon.metrics.labelled import MATURITY, immature
 from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, conditions
 from gpumon.profiles.profile import Key
 from gpumon.statistics import fairness, regression

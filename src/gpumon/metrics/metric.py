@@ -69,7 +69,7 @@ LABELLED = frozenset(
         "absolute_backtest", "square_backtest", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
-"""Readings of predictions and labels: see :mod:`gpumon.metrics.labelled`."""
+"""Readings of predictions and labels: see :mod:`gpumon.metrics.label_readings`."""
 
 BROKEN_DOWN = frozenset(
     {

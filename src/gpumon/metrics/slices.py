@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics.labelled import MATURITY, immature, kish
+from gpumon.metrics.label_readings import kish
+from gpumon.metrics.labelled import MATURITY, immature
 from gpumon.profiles.groups import SliceLosses, conditions
 from gpumon.profiles.profile import Key
 from gpumon.statistics.contribution import Losses
