@@ -26,7 +26,7 @@ from river import drift
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 
 from drift import HERE, surroundings
-from gpumon.statistics import changepoints
+from gpumon.statistics import detectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LENGTH, CHANGE, BATCH, LEARNT = 10_000, 5_020, 50, 2_000  # the change falls within a batch
-DETECTORS: dict[str, tuple[Callable[..., changepoints.Detections], Callable[[], Any]]] = {
-    "adwin": (changepoints.adwin, drift.ADWIN),
-    "page_hinkley": (changepoints.page_hinkley, drift.PageHinkley),
-    "ddm": (changepoints.ddm, drift.binary.DDM),
+DETECTORS: dict[str, tuple[Callable[..., detectors.Detections], Callable[[], Any]]] = {
+    "adwin": (detectors.adwin, drift.ADWIN),
+    "page_hinkley": (detectors.page_hinkley, drift.PageHinkley),
+    "ddm": (detectors.ddm, drift.binary.DDM),
 }
 
 

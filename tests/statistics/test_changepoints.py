@@ -10,7 +10,7 @@ from river import drift
 from scipy import stats
 
 from gpumon.errors import OptionError
-from gpumon.statistics import changepoints
+from gpumon.statistics import changepoints, control_charts, detectors
 
 examples = settings(max_examples=60, deadline=None)
 
@@ -43,7 +43,7 @@ def test_adwin_alarms_where_rivers_does(options):
     found = 0
     for stream in streams():
         expected = alarms(drift.ADWIN(**{names.get(k, k): v for k, v in options.items()}), stream)
-        assert changepoints.adwin(stream, **options).at.tolist() == expected
+        assert detectors.adwin(stream, **options).at.tolist() == expected
         found += len(expected)
     assert found > 20
 
@@ -57,7 +57,7 @@ def test_page_hinkley_alarms_where_rivers_does(options):
     found = 0
     for stream in streams():
         expected = alarms(drift.PageHinkley(**theirs), stream)
-        assert changepoints.page_hinkley(stream, **options).at.tolist() == expected
+        assert detectors.page_hinkley(stream, **options).at.tolist() == expected
         found += len(expected)
     assert found > 5
 
@@ -70,14 +70,14 @@ def test_ddm_alarms_where_rivers_does(options):
         if not np.isin(stream, [0, 1]).all():
             continue
         expected = alarms(drift.binary.DDM(**theirs), stream)
-        assert changepoints.ddm(stream, **options).at.tolist() == expected
+        assert detectors.ddm(stream, **options).at.tolist() == expected
         found += len(expected)
     assert found > 3
 
 
 @pytest.mark.parametrize(
     ("detector", "closeness"),
-    [(changepoints.adwin, 64), (changepoints.page_hinkley, 10), (changepoints.ddm, 20)],
+    [(detectors.adwin, 64), (detectors.page_hinkley, 10), (detectors.ddm, 20)],
 )
 def test_since_is_near_the_planted_change(detector, closeness):
     rng = np.random.default_rng(1)
@@ -92,13 +92,13 @@ def test_since_is_near_the_planted_change(detector, closeness):
     assert np.median(off) <= closeness
 
 
-@pytest.mark.parametrize("detector", [changepoints.adwin, changepoints.page_hinkley, changepoints.ddm])
+@pytest.mark.parametrize("detector", [detectors.adwin, detectors.page_hinkley, detectors.ddm])
 def test_short_and_constant_streams_give_no_alarm(detector):
     for stream in ([], [0.5], np.zeros(500)):
         assert len(detector(stream).at) == 0
 
 
-@pytest.mark.parametrize("detector", [changepoints.adwin, changepoints.page_hinkley, changepoints.ddm])
+@pytest.mark.parametrize("detector", [detectors.adwin, detectors.page_hinkley, detectors.ddm])
 def test_micro_batches_of_one_row_are_single_values_and_larger_ones_alarm_soon_after_them(detector):
     apart = []
     for seed in range(15):
@@ -121,20 +121,20 @@ def test_adwin_of_batches_takes_the_squares_within():
     )
     mean = np.array([part.mean() for part in parts])
     within = np.array([np.sum((part - part.mean()) ** 2) for part in parts])
-    found = changepoints.adwin(mean, rows=sizes, within=within)
+    found = detectors.adwin(mean, rows=sizes, within=within)
     assert 100 < found.at[0] < 112
     assert abs(found.since[0] - 100) <= 4
-    wide = changepoints.adwin(mean, rows=sizes, within=400 * within)  # so noisy that the change is none
+    wide = detectors.adwin(mean, rows=sizes, within=400 * within)  # so noisy that the change is none
     assert len(wide.at) == 0
     with pytest.raises(OptionError, match="need within="):
-        changepoints.adwin(mean, rows=sizes)
+        detectors.adwin(mean, rows=sizes)
     with pytest.raises(OptionError, match="leave out the empty"):
-        changepoints.ddm([0.1, 0.2], rows=[5, 0])
+        detectors.ddm([0.1, 0.2], rows=[5, 0])
 
 
 def test_cusum_equals_its_recursion():
     z = np.random.default_rng(2).normal(0.3, 1, (3, 200))
-    found = changepoints.cusum(z, 0.4)
+    found = control_charts.cusum(z, 0.4)
     for row in range(3):
         up = down = 0.0
         for window, value in enumerate(z[row]):
@@ -145,7 +145,7 @@ def test_cusum_equals_its_recursion():
 
 def test_ewma_has_the_standard_deviation_it_is_divided_by():
     z = np.random.default_rng(3).normal(size=(20_000, 12))
-    np.testing.assert_allclose(changepoints.ewma(z, 0.2).std(axis=0), 1.0, atol=0.03)
+    np.testing.assert_allclose(control_charts.ewma(z, 0.2).std(axis=0), 1.0, atol=0.03)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_ewma_has_the_standard_deviation_it_is_divided_by():
     ],
 )
 def test_run_lengths_of_cusum_are_those_published(limit, slack, shift, arl):
-    assert changepoints.cusum_arl(limit, slack, shift) == pytest.approx(arl, rel=5e-3)
+    assert control_charts.cusum_arl(limit, slack, shift) == pytest.approx(arl, rel=5e-3)
 
 
 @pytest.mark.parametrize(
@@ -177,21 +177,21 @@ def test_run_lengths_of_cusum_are_those_published(limit, slack, shift, arl):
     ],
 )
 def test_run_lengths_of_ewma_are_those_published(limit, weight, shift, arl):
-    assert changepoints.ewma_arl(limit, weight, shift) == pytest.approx(arl, rel=1e-2)
+    assert control_charts.ewma_arl(limit, weight, shift) == pytest.approx(arl, rel=1e-2)
 
 
 @pytest.mark.parametrize("arl", [50.0, 370.0, 5_000.0])
 def test_limits_invert_run_lengths(arl):
-    assert changepoints.cusum_arl(changepoints.cusum_limit(arl)) == pytest.approx(arl, rel=1e-6)
-    assert changepoints.ewma_arl(changepoints.ewma_limit(arl)) == pytest.approx(arl, rel=1e-6)
+    assert control_charts.cusum_arl(control_charts.cusum_limit(arl)) == pytest.approx(arl, rel=1e-6)
+    assert control_charts.ewma_arl(control_charts.ewma_limit(arl)) == pytest.approx(arl, rel=1e-6)
 
 
 def test_the_run_length_is_that_of_simulated_charts():
     z = np.random.default_rng(4).normal(size=(4_000, 600))
-    found = changepoints.cusum(z)
+    found = control_charts.cusum(z)
     over = np.maximum(found.upper, found.lower) > 3.0
     first = np.where(over.any(axis=-1), over.argmax(axis=-1) + 1, 600)
-    assert first.mean() == pytest.approx(changepoints.cusum_arl(3.0), rel=0.05)
+    assert first.mean() == pytest.approx(control_charts.cusum_arl(3.0), rel=0.05)
 
 
 def test_the_change_point_is_within_its_interval_as_often_as_it_says():

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from gpumon.statistics import changepoints, over_time
+from gpumon.statistics import control_charts, over_time
 
 examples = settings(max_examples=60, deadline=None)
 VALUES = st.floats(-100, 100)
@@ -74,7 +74,7 @@ def test_a_rise_begins_after_the_last_window_without_one():
 @given(arrays(np.float64, st.integers(1, 40), elements=VALUES), st.floats(0.05, 0.95))
 def test_with_one_deviation_the_mean_of_excesses_is_the_ewma(values, weight):
     mean, error = over_time.excess_ewma(values, np.zeros(values.size), np.full(values.size, 2.0), weight)
-    assert mean / error == pytest.approx(changepoints.ewma(values / 2.0, weight), rel=1e-9, abs=1e-9)
+    assert mean / error == pytest.approx(control_charts.ewma(values / 2.0, weight), rel=1e-9, abs=1e-9)
 
 
 def test_the_mean_of_excesses_has_the_deviation_that_it_states():

@@ -1,7 +1,7 @@
 """An ordered stream of losses of which batches are kept: each batch's rows, their mean loss, and Σ (loss − mean)².
 
 Batches are windows of time, (batches,) each; the first may be the reference, so that a change from the first window on
-can be seen. The detectors and change points themselves are in ``changepoints``; here are the settings that suit batches.
+can be seen. The detectors and change points themselves are in ``detectors`` and ``changepoints``; here are the settings that suit batches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
-from gpumon.statistics import changepoints
+from gpumon.statistics import changepoints, detectors
 from gpumon.statistics.intervals import Interval
 from gpumon.statistics.over_time import one_sided_cusum_limit
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.statistics import Counts, Floats
-    from gpumon.statistics.changepoints import ChangePoint, Detections
+    from gpumon.statistics.changepoints import ChangePoint
+    from gpumon.statistics.detectors import Detections
 
 __all__ = [
     "RUN",
@@ -65,7 +66,7 @@ NOTHING = Shift(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, -
 
 
 def adwin(mean: Floats, rows: Counts, squares: Floats) -> Detections:
-    """Adaptive windowing on batches, with chance 0.002 of a false cut: ``changepoints.adwin``.
+    """Adaptive windowing on batches, with chance 0.002 of a false cut: ``detectors.adwin``.
 
     Its bound is for values between 0 and 1: losses other than errors are taken in their standard deviations. Source: Bifet & Gavaldà (2007), SIAM Int. Conf. on Data Mining.
 
@@ -75,11 +76,11 @@ def adwin(mean: Floats, rows: Counts, squares: Floats) -> Detections:
     sigma = float(np.sqrt(np.sum(squares) / np.sum(rows)))
     if sigma > 0 and not _are_errors(mean, rows, squares):
         mean, squares = mean / sigma, squares / sigma**2
-    return changepoints.adwin(mean, rows=rows, within=squares)
+    return detectors.adwin(mean, rows=rows, within=squares)
 
 
 def page_hinkley(mean: Floats, rows: Counts, squares: Floats) -> Detections:
-    """Page and Hinkley's test on batches for a loss that grows: ``changepoints.page_hinkley``.
+    """Page and Hinkley's test on batches for a loss that grows: ``detectors.page_hinkley``.
 
     What it takes for granted comes from the batches' own noise: with σ the standard deviation within batches and n the
     median batch, δ = σ / (2√n) and λ = h·σ·√n, where h makes one false alarm in 1,000 batches. It forgets nothing.
@@ -92,7 +93,7 @@ def page_hinkley(mean: Floats, rows: Counts, squares: Floats) -> Detections:
     root = np.sqrt(np.median(rows))
     if not sigma > 0:  # every loss is the same as its batch's mean: any change is sure
         sigma = np.finfo(np.float64).tiny
-    return changepoints.page_hinkley(
+    return detectors.page_hinkley(
         mean,
         delta=float(sigma / (2 * root)),
         threshold=float(one_sided_cusum_limit(RUN) * sigma * root),
@@ -103,14 +104,14 @@ def page_hinkley(mean: Floats, rows: Counts, squares: Floats) -> Detections:
 
 
 def ddm(mean: Floats, rows: Counts, squares: Floats) -> Detections:  # noqa: ARG001 (of errors, which are 0 or 1)
-    """Drift detection method on the error rates of batches, three standard errors: ``changepoints.ddm``.
+    """Drift detection method on the error rates of batches, three standard errors: ``detectors.ddm``.
 
     Source: Gama et al. (2004), SBIA.
 
     >>> ddm(np.repeat([0.1, 0.3], 10), np.full(20, 100), np.repeat([9.0, 21.0], 10)).since
     array([10])
     """
-    return changepoints.ddm(mean, rows=rows)
+    return detectors.ddm(mean, rows=rows)
 
 
 def change(mean: Floats, rows: Counts, squares: Floats, between: float = 0.0, level: float = 0.95) -> Shift:

@@ -1,74 +1,32 @@
-"""Changes in an ordered stream of errors or of means of small batches: when, how sure, and how often by chance.
-
-The detectors ``adwin``, ``page_hinkley`` and ``ddm`` read one stream (n,) in order and begin anew after each alarm, as
-those of river do. With ``rows`` (n,) each value is the mean of a micro-batch of so many rows, and positions are those of
-batches; whatever is counted (``clock``, ``grace``, ``least``, thresholds) is still counted in rows. Control charts
-(``cusum``, ``ewma``) take values in standard errors from their target, any number of streams at once; their limits come
-from the average run length (ARL), the mean number of windows between false alarms.
-The others look back at a whole series of windows: one change point, or a trend.
-"""
+"""Looks back at a whole series of windows: one change point with its interval, or a trend, and how often either is chance."""
 
 from __future__ import annotations
 
-from collections import deque
-from math import fabs, log, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import special
 
-from gpumon.errors import OptionError
 from gpumon.statistics.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from gpumon.statistics import Counts, Floats
 
 __all__ = [
     "ChangePoint",
-    "Cusum",
-    "Detections",
     "Trend",
-    "adwin",
     "binomial_change_point",
-    "cusum",
-    "cusum_arl",
-    "cusum_limit",
-    "ddm",
-    "ewma",
-    "ewma_arl",
-    "ewma_limit",
     "mann_kendall",
     "normal_change_point",
-    "page_hinkley",
     "theil_sen",
 ]
 
-NODES = 96
-"""Nodes of the Gauss and Legendre quadrature of run lengths; 48 give the same seven digits."""
-
-FEWEST = 30
-"""Rows on either side of the start of a change, if there are four times as many."""
 
 EXACT = 33
 """Up to so many windows without ties the p-value of the trend is exact."""
-
-
-class Detections(NamedTuple):
-    """Positions of alarms, and where the change that each tells of seems to have begun; both int64 (alarms,)."""
-
-    at: NDArray[np.int64]
-    since: NDArray[np.int64]
-
-
-class Cusum(NamedTuple):
-    """Upper and lower cumulative sums, (..., windows) [standard errors]; an alarm is one above the limit."""
-
-    upper: Floats
-    lower: Floats
 
 
 class ChangePoint(NamedTuple):
@@ -87,209 +45,6 @@ class Trend(NamedTuple):
 
     tau: Floats
     p: Floats
-
-
-def adwin(
-    values: ArrayLike,
-    delta: float = 0.002,
-    clock: int = 32,
-    buckets: int = 5,
-    shortest: int = 5,
-    grace: int = 10,
-    *,
-    rows: ArrayLike | None = None,
-    within: ArrayLike | None = None,
-) -> Detections:
-    """Adaptive windowing: an alarm where the window's older and newer part differ in mean, beyond chance ``delta``.
-
-    The window is kept as sums of 1, 2, 4, … values, at most ``buckets`` of each; every ``clock`` values all cuts
-    between them with at least ``shortest`` values on either side are tried, from ``grace`` values on. ``since`` is the
-    first value after the clearest cut. ``within`` (n,) is Σ (x − mean)² inside each batch; without it that of 0/1
-    values, rows·mean·(1 − mean), and none for single values. Raises OptionError where batches need it. Same alarms as
-    ``river.drift.ADWIN``. Source: Bifet & Gavaldà (2007), SIAM Int. Conf. on Data Mining.
-
-    >>> adwin(np.repeat([0.0, 1.0], 200))
-    Detections(at=array([223]), since=array([200]))
-    """
-    at, since = [], []
-    window = _Window(delta, buckets, shortest)
-    seen = 0
-    stream = _batches(values, rows)
-    for position, ((value, n), squares) in enumerate(zip(stream, _squares(stream, within), strict=True)):
-        window.add(value, n, squares)
-        checked, seen = seen // clock, seen + n
-        if seen // clock == checked or window.width <= grace:
-            continue
-        if newer := window.clearest_cut():
-            at.append(position)
-            since.append(position + 1 - newer)
-            window, seen = _Window(delta, buckets, shortest), 0
-    return Detections(np.array(at, np.int64), np.array(since, np.int64))
-
-
-def page_hinkley(
-    values: ArrayLike,
-    least: int = 30,
-    delta: float = 0.005,
-    threshold: float = 50.0,
-    forget: float = 0.9999,
-    direction: str = "both",
-    *,
-    rows: ArrayLike | None = None,
-) -> Detections:
-    """Page and Hinkley's test: an alarm where deviations from the running mean add up to ``threshold``.
-
-    Each deviation is first drawn in by ``delta`` [unit of the values], and the sum forgets by ``forget`` a row; no alarm
-    before ``least`` rows. ``direction`` is "up" (errors grow), "down" or "both". ``since`` is the likeliest start of the
-    new mean: the lowest point of the sum, its own account, wanders where ``delta`` is far below the noise. Same alarms
-    as ``river.drift.PageHinkley``. Source: Page (1954), Biometrika 41.
-
-    >>> page_hinkley(np.repeat([0.0, 1.0], 200), threshold=40)
-    Detections(at=array([244]), since=array([200]))
-    """
-    at: list[int] = []
-    up, down = direction in {"up", "both"}, direction in {"down", "both"}
-    n = 0
-    stream = _batches(values, rows)
-    for position, (value, size) in enumerate(stream):
-        if n == 0:
-            mean = rise = fall = 0.0
-            lowest, highest = float("inf"), float("-inf")
-        n += size
-        mean += size * (value - mean) / n
-        fade = forget**size
-        rise = fade * rise + size * (value - mean - delta)
-        fall = fade * fall + size * (value - mean + delta)
-        lowest, highest = min(lowest, rise), max(highest, fall)
-        if n >= least and ((up and rise - lowest > threshold) or (down and highest - fall > threshold)):
-            at.append(position)
-            n = 0
-    return Detections(np.array(at, np.int64), _starts(stream, at))
-
-
-def ddm(
-    errors: ArrayLike,
-    least: int = 30,
-    alarm: float = 3.0,
-    *,
-    rows: ArrayLike | None = None,
-) -> Detections:
-    """Drift detection method: an alarm where the error rate p leaves its best by ``alarm`` standard errors.
-
-    ``errors`` are 0 or 1, or with ``rows`` the error rates of batches. The best is where p + s was smallest after
-    ``least`` rows, with s = √(p(1 − p)/n); the alarm is p + s > p_best + alarm·s_best. ``since`` is the likeliest start
-    of the new rate. Same alarms as ``river.drift.binary.DDM``. Source: Gama et al. (2004), SBIA.
-
-    >>> ddm(np.concatenate([np.tile([1, 0, 0, 0, 0], 200), np.tile([1, 0], 200)]))
-    Detections(at=array([1090]), since=array([1000]))
-    """
-    at: list[int] = []
-    n = 0
-    stream = _batches(errors, rows)
-    for position, (error, size) in enumerate(stream):
-        if n == 0:
-            p, best, best_p, best_s = 0.0, float("inf"), 0.0, 0.0
-        n += size
-        p += size * (error - p) / n
-        s = sqrt(max(p * (1 - p), 0.0) / n)
-        if n <= least:
-            continue
-        if p + s <= best:
-            best, best_p, best_s = p + s, p, s
-        if p + s > best_p + alarm * best_s:
-            at.append(position)
-            n = 0
-    return Detections(np.array(at, np.int64), _starts(stream, at))
-
-
-def cusum(z: Floats, slack: float = 0.5) -> Cusum:
-    """Cumulative sums of ``z`` (..., windows), less ``slack`` a window and never below 0, upward and downward.
-
-    ``slack`` of half the shift to be found [standard errors] finds it fastest. Over a limit of ``cusum_limit`` it is
-    an alarm; the change began after the last 0. Source: Page (1954), Biometrika 41; Hawkins & Olwell (1998).
-
-    >>> cusum(np.array([0.0, 2.0, 2.0, -3.0]))
-    Cusum(upper=array([0. , 1.5, 3. , 0. ]), lower=array([0. , 0. , 0. , 2.5]))
-    """
-    found = []
-    for sign in (1.0, -1.0):
-        walk = np.cumsum(sign * np.asarray(z, np.float64) - slack, axis=-1)
-        found.append(walk - np.minimum(np.minimum.accumulate(walk, axis=-1), 0.0))
-    return Cusum(*found)
-
-
-def ewma(z: Floats, weight: float = 0.1) -> Floats:
-    """Exponentially weighted means of ``z`` (..., windows) from 0 on, in their own standard errors, (..., windows).
-
-    weight·z + (1 − weight)·the one before, over its exact standard deviation, which grows from ``weight`` to
-    √(weight / (2 − weight)); an alarm beyond ± ``ewma_limit``. Source: Roberts (1959), Technometrics 1.
-
-    >>> ewma(np.array([1.0, 1.0, 1.0]), 0.5).round(3)
-    array([1.   , 1.342, 1.528])
-    """
-    z = np.asarray(z, np.float64)
-    found, level = np.empty_like(z), np.zeros(z.shape[:-1])
-    for window in range(z.shape[-1]):
-        level = level + weight * (z[..., window] - level)
-        found[..., window] = level
-    age = np.arange(1, z.shape[-1] + 1)
-    deviation = np.sqrt(weight / (2 - weight) * -np.expm1(2 * age * np.log1p(-weight)))
-    return np.asarray(found / deviation)
-
-
-def cusum_arl(limit: float, slack: float = 0.5, shift: float = 0.0, two_sided: bool = True) -> float:
-    """Average run length of ``cusum`` until an alarm, for normal z with mean ``shift`` [windows].
-
-    From the integral equation of the run length by quadrature. Source: Hawkins & Olwell (1998), Cumulative Sum
-    Charts; their table: limit 4, slack 0.5: 335.4 one-sided, 167.7 two-sided.
-
-    >>> round(cusum_arl(4.0, two_sided=False), 1), round(cusum_arl(4.0, shift=1.0, two_sided=False), 2)
-    (335.4, 8.38)
-    """
-    node, weight = _quadrature(0.0, limit)
-    start = np.concatenate([[0.0], node])
-
-    def one_side(mean: float) -> float:
-        step = node - start[:, None] + slack - mean
-        kernel = np.column_stack([special.ndtr(slack - mean - start), _normal(step) * weight])
-        return float(np.linalg.solve(np.eye(len(start)) - kernel, np.ones(len(start)))[0])
-
-    up = one_side(shift)
-    return 1 / (1 / up + 1 / one_side(-shift)) if two_sided else up
-
-
-def ewma_arl(limit: float, weight: float = 0.1, shift: float = 0.0) -> float:
-    """Average run length of ``ewma`` beyond ± ``limit`` of its final standard deviation, for normal z [windows].
-
-    Source: Crowder (1987), Technometrics 29; Lucas & Saccucci (1990), Technometrics 32: weight 0.1, limit 2.814: 500.
-
-    >>> round(ewma_arl(2.814, 0.1)), round(ewma_arl(2.814, 0.1, shift=1.0), 1)
-    (500, 10.3)
-    """
-    end = limit * np.sqrt(weight / (2 - weight))
-    node, mass = _quadrature(-end, end)
-    start = np.concatenate([[0.0], node])
-    kernel = _normal((node - (1 - weight) * start[:, None]) / weight - shift) / weight * mass
-    lengths = np.linalg.solve(np.eye(len(node)) - kernel[1:], np.ones(len(node)))
-    return float(1 + kernel[0] @ lengths)
-
-
-def cusum_limit(arl: float, slack: float = 0.5, two_sided: bool = True) -> float:
-    """The limit of ``cusum`` with which a false alarm comes once in ``arl`` windows [standard errors].
-
-    >>> round(cusum_limit(370.0), 3)
-    4.774
-    """
-    return _inverse(lambda limit: cusum_arl(limit, slack, 0.0, two_sided), arl)
-
-
-def ewma_limit(arl: float, weight: float = 0.1) -> float:
-    """The limit of ``ewma`` with which a false alarm comes once in ``arl`` windows [its standard deviations].
-
-    >>> round(ewma_limit(500.0, 0.1), 3)
-    2.814
-    """
-    return _inverse(lambda limit: ewma_arl(limit, weight), arl)
 
 
 def binomial_change_point(
@@ -400,122 +155,6 @@ def theil_sen(values: Floats, times: Floats | None = None, level: float = 0.95) 
     return Interval(found[..., 0], found[..., 1], found[..., 2])
 
 
-def _batches(values: ArrayLike, rows: ArrayLike | None) -> list[tuple[float, int]]:
-    """The values of a stream with their rows, one each if not given."""
-    means = np.asarray(values, np.float64)
-    sizes = np.ones(means.shape, np.int64) if rows is None else np.asarray(rows, np.int64)
-    if sizes.shape != means.shape or np.any(sizes < 1):
-        raise OptionError(
-            f"rows {sizes.shape} must be 1 or more for each of the values {means.shape}: leave out the empty"
-        )
-    return list(zip(means.tolist(), sizes.tolist(), strict=True))
-
-
-def _starts(stream: list[tuple[float, int]], at: list[int]) -> NDArray[np.int64]:
-    """Of each alarm the cut of all values since the alarm before that parts them best, not too near either end."""
-    found = []
-    for first, last in zip([0, *(position + 1 for position in at)], at, strict=False):
-        mean, n = np.array(stream[first : last + 1], np.float64).T
-        rows, total = np.cumsum(n), np.cumsum(n * mean)
-        older, newer = rows[:-1], rows[-1] - rows[:-1]
-        apart = (total[:-1] - total[-1] * older / rows[-1]) ** 2 / (older * newer)
-        # a few values at an end are apart by chance, the more so if errors are rare
-        clear = np.minimum(older, newer) >= min(FEWEST, rows[-1] / 4)
-        found.append(first + 1 + int(np.argmax(np.where(clear, apart, -1.0))) if np.any(clear) else last)
-    return np.array(found, np.int64)
-
-
-def _squares(stream: list[tuple[float, int]], within: ArrayLike | None) -> list[float]:
-    """Σ (x − mean)² inside each batch."""
-    if within is not None:
-        return [float(squares) for squares in np.asarray(within, np.float64)]
-    if any(n > 1 and not 0 <= mean <= 1 for mean, n in stream):
-        raise OptionError(
-            "batches of numbers other than 0 and 1 need within=, their sums of squares about the mean"
-        )
-    return [n * mean * (1 - mean) if n > 1 else 0.0 for mean, n in stream]
-
-
-class _Window:
-    """ADWIN's window: levels of merged values, oldest first in each, newest level first."""
-
-    def __init__(self, delta: float, buckets: int, shortest: int) -> None:
-        self.delta, self.buckets, self.shortest = delta, buckets, shortest
-        # of (rows, sum, Σ (x − mean)², values); single values make 1, 2, 4, … rows by level
-        self.levels: list[deque[tuple[int, float, float, int]]] = [deque()]
-        self.width, self.values, self.total, self.squares = 0, 0, 0.0, 0.0
-
-    def add(self, value: float, n: int, squares: float) -> None:
-        """One more value; the two oldest parts of a level that is over-full become one of the next."""
-        self.levels[0].append((n, n * value, squares, 1))
-        if self.width:
-            gap = value - self.total / self.width
-            self.squares += self.width * n * gap**2 / (self.width + n)
-        self.squares += squares
-        self.width += n
-        self.values += 1
-        self.total += n * value
-        for level, parts in enumerate(self.levels):
-            if len(parts) <= self.buckets:
-                break
-            if level + 1 == len(self.levels):
-                self.levels.append(deque())
-            (n0, sum0, squares0, values0), (n1, sum1, squares1, values1) = parts.popleft(), parts.popleft()
-            apart = (sum0 / n0 - sum1 / n1) ** 2 * n0 * n1 / (n0 + n1)
-            self.levels[level + 1].append(
-                (n0 + n1, sum0 + sum1, squares0 + squares1 + apart, values0 + values1)
-            )
-
-    def clearest_cut(self) -> int:
-        """How many values are newer than the cut whose means differ most beyond chance; 0 if none differ so."""
-        beyond, newer = max(self._cuts(), default=(0.0, 0))
-        return newer if beyond > 0 else 0
-
-    def _cuts(self) -> Iterator[tuple[float, int]]:
-        """Of every cut, by how much its means differ beyond chance, and the values that are newer than it."""
-        before, total, newer = 0, 0.0, self.values
-        lengthy = log(2 * log(self.width) / self.delta)
-        variance = max(self.squares, 0.0) / self.width
-        for level in reversed(self.levels):
-            for n, part, _, values in level:
-                before += n
-                total += part
-                newer -= values
-                after = self.width - before
-                if before < self.shortest or after < self.shortest:
-                    continue
-                inverse = 1 / (before - self.shortest + 1) + 1 / (after - self.shortest + 1)
-                bound = sqrt(2 * inverse * variance * lengthy) + 2 / 3 * lengthy * inverse
-                yield fabs(total / before - (self.total - total) / after) - bound, newer
-
-
-def _quadrature(left: float, right: float) -> tuple[Floats, Floats]:
-    """Gauss and Legendre's nodes and weights on an interval."""
-    node, weight = np.polynomial.legendre.leggauss(NODES)
-    half = (right - left) / 2
-    return left + half * (node + 1), half * weight
-
-
-def _normal(x: Floats) -> Floats:
-    """Density of the standard normal distribution."""
-    return np.asarray(np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
-
-
-def _inverse(length: Callable[[float], float], arl: float) -> float:
-    """The limit at which a run length that grows with it is ``arl``; 64 at most."""
-
-    def short(limit: float) -> bool:  # beyond some 1e14 windows the equations have no digits left
-        return 0 < length(limit) < arl
-
-    low, high = 0.0, 1.0
-    while short(high) and high < 64:
-        low, high = high, high + 0.5
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if short(middle) else (low, middle)
-    return high
-
-
 def _log_likelihood(k: Floats, n: Floats) -> Floats:
     """k·log(k/n) + (n − k)·log(1 − k/n): the largest log-likelihood of k of n."""
     return np.asarray(special.xlogy(k, k) + special.xlogy(n - k, n - k) - special.xlogy(n, n))
@@ -566,7 +205,8 @@ def _largest_ratio_p(ratio: Floats, first: Floats, last: Floats) -> Floats:
     b = np.sqrt(2 * ratio)
     spread = np.log(last * (1 - first) / ((1 - last) * first))
     positive = np.where(b > 0, b, 1.0)
-    several = _normal(b) * (4 / positive + (b - 1 / positive) * spread)
+    density = np.exp(-(b**2) / 2) / np.sqrt(2 * np.pi)
+    several = density * (4 / positive + (b - 1 / positive) * spread)
     # no less than of a single cut; the approximation is for large b
     single = special.erfc(b * np.sqrt(0.5))
     return np.where(b < 1.5, 1.0, np.clip(np.maximum(several, single), 0.0, 1.0))

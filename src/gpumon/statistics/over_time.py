@@ -1,7 +1,7 @@
 """A measure window by window: how far it strays beyond what is allowed, its spread between windows, its trend.
 
 Windows stand on the last axis, in the order of time. A window has a value and its standard error; what is not known
-is NaN. Control charts of these deviations are in ``changepoints``, changes of a stream of errors in ``batches``.
+is NaN. Control charts of these deviations are in ``control_charts``, changes of a stream of errors in ``batches``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import special
 
-from gpumon.statistics import changepoints
+from gpumon.statistics import changepoints, control_charts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -90,25 +90,25 @@ def between_variance(values: Floats, variances: Floats) -> Floats:
 def cusum_up(z: Floats) -> Floats:
     """Cumulative sums of ``z`` (..., windows) upward, less ½ a window and never below 0 [standard errors].
 
-    The upper side of ``changepoints.cusum``, quickest for a lasting shift of one standard error; its limits are
+    The upper side of ``control_charts.cusum``, quickest for a lasting shift of one standard error; its limits are
     ``one_sided_cusum_limit``. Source: Page (1954), Biometrika 41.
 
     >>> cusum_up(np.array([0.0, 2.0, 2.0, -3.0]))
     array([0. , 1.5, 3. , 0. ])
     """
-    return changepoints.cusum(z).upper
+    return control_charts.cusum(z).upper
 
 
 def ewma_up(z: Floats) -> Floats:
     """Exponentially weighted means of ``z`` (..., windows), weight 0.1, in their own standard errors [any].
 
-    ``changepoints.ewma``, of which a large value is an alarm; its limits are ``one_sided_ewma_limit``. Source: Roberts
+    ``control_charts.ewma``, of which a large value is an alarm; its limits are ``one_sided_ewma_limit``. Source: Roberts
     (1959), Technometrics 1.
 
     >>> ewma_up(np.array([1.0, 1.0])).round(3)
     array([1.   , 1.412])
     """
-    return changepoints.ewma(z, WEIGHT)
+    return control_charts.ewma(z, WEIGHT)
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +118,7 @@ def one_sided_cusum_limit(arl: float) -> float:
     >>> round(one_sided_cusum_limit(335.4), 3)
     4.0
     """
-    return changepoints.cusum_limit(arl, two_sided=False)
+    return control_charts.cusum_limit(arl, two_sided=False)
 
 
 @lru_cache(maxsize=256)
@@ -128,7 +128,7 @@ def one_sided_ewma_limit(arl: float) -> float:
     >>> round(one_sided_ewma_limit(1000.0), 3)
     2.814
     """
-    return changepoints.ewma_limit(arl / 2, WEIGHT)
+    return control_charts.ewma_limit(arl / 2, WEIGHT)
 
 
 def rise(chart: Floats) -> tuple[int, int]:
@@ -150,7 +150,7 @@ def excess_ewma(
     """Exponentially weighted mean of values above their usual size, and its standard deviation if nothing changed.
 
     All (..., windows): E ← weight·(value − usual) + (1 − weight)·E from 0 on, and √Σ (weight·(1 − weight)^age·
-    deviation)². With one deviation the ratio of the two is ``changepoints.ewma``; here each window may have its own, as
+    deviation)². With one deviation the ratio of the two is ``control_charts.ewma``; here each window may have its own, as
     windows of different sizes do. NaN windows are passed over. Source: Roberts (1959), Technometrics 1.
 
     >>> mean, error = excess_ewma(np.array([3.0, 3.0]), np.array([1.0, 1.0]), np.array([1.0, 1.0]), 0.5)
