@@ -674,19 +674,12 @@ def _probable(side: _Side) -> Any:
     return np.where(side.stack("outside")[:, :2].sum(axis=-1) > 0, np.nan, 0.0)
 
 
-def _labelled_mass(side: _Side) -> Any:
-    """Rows, or their weights, with a score, by label (slices, 3): summed over the cells once."""
-    if "labelled mass" not in side.made:
-        mass = side.stack("mass" if side.states[0].weight else "counts")
-        side.made["labelled mass"] = mass[..., :-2].sum(axis=-1)
-    return side.made["labelled mass"]
-
-
 def _score_moments(side: _Side, first: int, second: int, label: int | None = None) -> Any:
     """Moments of a quantity of labelled rows, or those of one label, whose sum and sum of squares are kept."""
     of = slice(2) if label is None else slice(label, label + 1)
     errors = side.stack("errors")[:, of].sum(axis=1)
-    weight = _labelled_mass(side)[:, of].sum(axis=-1) + _probable(side)
+    counts = side.stack("mass" if side.states[0].weight else "counts")[:, of, :-2]
+    weight = counts.sum(axis=(-1, -2)) + _probable(side)
     return regression.weighted_moments(
         weight, errors[:, 6] if side.states[0].weight else weight, errors[:, first], errors[:, second]
     )
