@@ -139,8 +139,8 @@ class Report:
     def worst_rows(self, window: str | None = None, segment: str | None = None) -> pa.Table:
         """The rows of largest error, largest first: their ids, errors, windows and segments; of one of these if it is given.
 
-        As many as ``worst_rows`` of :func:`gpumon.evaluate` says. An error is |prediction − target|, or 1 − the probability
-        of the true class. OptionError if none were kept.
+        As many as ``worst_rows`` of :func:`gpumon.evaluate` says. An error is ``|prediction − target|``, or 1 − the
+        probability of the true class. OptionError if none were kept.
         """
         from gpumon.reports.worst_rows import worst_rows
 
