@@ -71,6 +71,15 @@ def _names(_: Any, __: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _costs(_: Any, __: Any, value: str | None) -> Any:
+    """Numbers, or what was written where it is none: the function says what is wrong with it."""
+    names = _names(None, None, value)
+    try:
+        return None if names is None else tuple(float(name) for name in names)
+    except ValueError:
+        return value
+
+
 def _number_or_name(_: Any, __: Any, value: str | None) -> float | str | None:
     try:
         return None if value is None else float(value)
@@ -280,6 +289,12 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]")
 @click.option("--positive", metavar="CLASS", help="The class that a single score is of")
 @click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
+@click.option(
+    "--costs",
+    callback=_costs,
+    metavar="FP,FN",
+    help="What a false positive and a false negative cost: the mean cost of a row is told",
+)
 @click.option("--weight", metavar="COLUMN", help="Column of weights")
 @click.option(
     "--sensitive",

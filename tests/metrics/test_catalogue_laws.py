@@ -68,6 +68,7 @@ def evaluated() -> list[gpumon.Report]:
                     "slices": True,
                     "attributions": "shap_",
                     "base_value": 0.5,
+                    "costs": (1, 5),
                 },
             ),
             (thirds, {"score": {"a": "a", "b": "b", "c": "c"}}),

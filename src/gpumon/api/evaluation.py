@@ -42,6 +42,7 @@ def evaluate(
     task: str | None = None,
     positive: Any = None,
     threshold: float = 0.5,
+    costs: Mapping[str, float] | Sequence[float] | None = None,
     weight: str | None = None,
     maturity: float | None = None,
     sensitive_features: str | Sequence[str] | None = None,
@@ -93,6 +94,9 @@ def evaluate(
         the class that a single score is of; by default 1 of 0 and 1, the last in the alphabet
     threshold
         from which score on a row counts as predicted positive, where no column of predictions is given
+    costs
+        what a false positive and a false negative cost, (1, 20) or {"false_positive": 1, "false_negative": 20}, in any
+        unit: then the mean cost of a row is told, realised and estimated
     weight
         a column of weights
     columns
@@ -197,6 +201,8 @@ def evaluate(
         )
         if fact is not None:
             before.facts["importance"] = fact
+        if costs is not None:
+            before = _with_costs(before, costs)
         _refuse_unlabelled(before)
         if sliced and ("", "slices") not in before.plan:
             raise OptionError(
@@ -238,6 +244,31 @@ def evaluate(
     }
     notes = [*before.facts.get("notes", ()), *now.facts.get("notes", ()), *notes]
     return Report(results, before, now, facts, tuple(dict.fromkeys(notes)))
+
+
+def _with_costs(before: Profile, costs: Mapping[str, float] | Sequence[float]) -> Profile:
+    """The profile with what wrong predictions cost, of two classes."""
+    from gpumon.profiles.labels import Confusion
+    from gpumon.profiles.profile import Profile
+
+    kinds: Any = ("false_positive", "false_negative")
+    each: Any = costs
+    if isinstance(costs, Mapping):
+        each = [costs[kind] for kind in kinds] if set(costs) == set(kinds) else None
+    if (
+        not isinstance(each, list | tuple)
+        or len(each) != 2
+        or not all(isinstance(x, int | float) and 0 <= x < float("inf") for x in each)
+        or not any(each)
+    ):
+        raise OptionError(
+            f"costs {costs!r} must be what a false positive and a false negative cost, such as (1, 20): numbers from 0 on, not both 0"
+        )
+    state = before.plan.get(("", "confusion"))
+    if not isinstance(state, Confusion) or len(state.classes) != 2:
+        raise OptionError("costs are of two classes, and the predictions are not of two")
+    facts = before.facts | {"costs": [float(x) for x in each]}
+    return Profile(before.schema, before.plan, before.states, facts)
 
 
 def _identified(first: Any, row_id: str | None, on: str | None, predictions: Any) -> tuple[Any, list[str]]:

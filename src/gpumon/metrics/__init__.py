@@ -90,6 +90,8 @@ def served(metrics: Iterable[Metric], reference: Profile) -> tuple[Metric, ...]:
     OptionError says what was to be given if none is left.
     """
     known = {aspect for subject, aspect in reference.plan if subject == ""}
+    if "costs" in reference.facts:
+        known.add("costs")
     if "attributions" in known or importance_of(reference) is not None:
         known.add("importances")
     if getattr(reference.plan.get(("", "attributions")), "output", ()):
@@ -119,6 +121,7 @@ NEEDS |= dict.fromkeys(
     ("importances", "importance_shares", "weighted_distances", "weighted_verdicts"),
     ("importances", "importance, attributions, model or predict"),
 )
+NEEDS["costs"] = "costs", "costs of a false positive and a false negative"
 NEEDS["explained_rows"] = "attributions", "attributions"
 NEEDS["attribution_checks"] = "base value", "attributions and base_value"
 """Of readings that a profile has only if they were asked for: the state they are made of, and what was to be given."""

@@ -5,6 +5,8 @@ of classes
 ``confusion``          rows by true and predicted class (slices, K, K), labelled and predicted ones only
 ``true_classes``       rows by true class (slices, K)
 ``predicted_classes``  rows by predicted class, labelled or not (slices, K)
+``right_and_wrong``    the confusion of two classes (slices, 2, 2)
+``costs``              of a false positive and of a false negative (2,), if the user gave them; shared
 of scores
 ``negatives``          rows by score cell (slices, m + 3); ``positives`` likewise
 ``scored``             all rows by score cell, labelled or not (slices, m + 3)
@@ -90,7 +92,7 @@ def readable(profile: Profile) -> Iterator[tuple[str, Labelled]]:
 
 
 def side_of(
-    profile: Profile, aspect: str, state: Labelled, at: Sequence[Slice]
+    profile: Profile, aspect: str, state: Labelled, at: Sequence[Slice], costs: Sequence[float] = ()
 ) -> tuple[Side, NDArray[np.int64]]:
     """The readings of the distinct slices of a side, and where each slice's stand among them."""
     distinct = list(dict.fromkeys(at))
@@ -102,15 +104,24 @@ def side_of(
     if ("", kept) in profile.plan:
         nothing = profile.plan["", kept]
         values = [profile.states.get(Key(*each, "", kept), nothing) for each in distinct]
-    return Side(states, values), np.array([order[each] for each in at], np.int64)
+    return Side(states, values, costs), np.array([order[each] for each in at], np.int64)
 
 
 class Side:
-    """Readings of some states of one aspect, made when they are asked for."""
+    """Readings of some states of one aspect, made when they are asked for.
 
-    def __init__(self, states: Sequence[Any], values: Sequence[SortedScores] | None = None) -> None:
+    ``costs`` are those of a false positive and a false negative, if they were given.
+    """
+
+    def __init__(
+        self,
+        states: Sequence[Any],
+        values: Sequence[SortedScores] | None = None,
+        costs: Sequence[float] = (),
+    ) -> None:
         self.states = states
         self.values = values
+        self.costs = costs
         self.kind = type(states[0])
         self.made: dict[Any, Any] = {}
 
@@ -122,7 +133,11 @@ class Side:
         if len(starts) == 1:
             return [self]
         return [
-            Side(self.states[i : i + size], None if self.values is None else self.values[i : i + size])
+            Side(
+                self.states[i : i + size],
+                None if self.values is None else self.values[i : i + size],
+                self.costs,
+            )
             for i in starts
         ]
 
@@ -315,6 +330,10 @@ def _in_force(side: Side, negatives: Any, positives: Any) -> decision.AtThreshol
     return decision.at_threshold(negatives, positives, side["threshold_edges"], side["threshold"])
 
 
+def _costs(side: Side) -> Floats:
+    return np.array(side.costs, np.float64)
+
+
 def _strata(before: Side, now: Side, place: NDArray[np.int64]) -> tuple[Any]:
     """Rows by stratum, side and label; the strata are of about equal mass in the reference."""
     groups = calibration.equal_mass(_by_label(before)[:, :2].sum(axis=1), STRATA)
@@ -396,8 +415,11 @@ READINGS: dict[type, dict[str, Callable[[Side], Any]]] = {
         "true_classes": lambda side: _of_classes(side, "true_classes"),
         "predicted_classes": lambda side: _of_classes(side, "predicted_classes"),
         "coverage": _labelled_and_all,
+        "right_and_wrong": lambda side: _of_classes(side, "confusion")[:, :2, :2],
+        "costs": _costs,
     },
     Scores: {
+        "costs": _costs,
         "negatives": lambda side: _by_label(side)[:, 0],
         "positives": lambda side: _by_label(side)[:, 1],
         "scored": lambda side: _by_label(side).sum(axis=1),

@@ -53,6 +53,7 @@ SHARED = (
             "residual_edges",
             "absolute_edges",
             "nominal",
+            "costs",
         }
     )
     | confidence_readings.SHARED
@@ -105,10 +106,11 @@ class LabelReadings:
         self.slices = slices
         self.maturity = maturity
         self.aspects: list[tuple[str, Labelled, tuple[Side, Side], NDArray[np.int64]]] = []
+        costs = reference.facts.get("costs", ())
         for aspect, state in readable(reference):
             if ("", aspect) in current.plan:
-                before, place = side_of(reference, aspect, state, [of for of, _ in slices])
-                now, _ = side_of(current, aspect, state, [at for _, at in slices])
+                before, place = side_of(reference, aspect, state, [of for of, _ in slices], costs)
+                now, _ = side_of(current, aspect, state, [at for _, at in slices], costs)
                 self.aspects.append((aspect, state, (before, now), place))
 
     @cached_property
@@ -158,6 +160,8 @@ class LabelReadings:
                 metric.reads
             ):
                 continue  # of one class among many it says nothing
+            if "costs" in metric.reads and isinstance(state, Confusion) and len(state.classes) != 2:
+                continue
             if "coverage" in metric.reads and parts:
                 continue  # another aspect has told it
             if not together.keys().isdisjoint(metric.reads):

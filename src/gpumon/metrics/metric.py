@@ -53,7 +53,7 @@ LABELLED = frozenset(
     {
         "confidence", "margin", "entropy", "entropy_ends", "confidence_rows", "entropy_rows", "confidence_spans",
         "confidence_cells", "margin_cells", "entropy_cells", "confidence_deciles", "least_usual", "most_usual", "most_entropy",
-        "right_calibrated", "all_bins", "both_bins", "bin_edges", "threshold",
+        "right_calibrated", "right_and_wrong", "costs", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",

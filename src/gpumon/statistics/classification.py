@@ -42,6 +42,7 @@ __all__ = [
     "macro_f1_interval",
     "matthews_correlation",
     "matthews_correlation_interval",
+    "mean_cost",
     "micro",
     "one_versus_rest",
     "precision",
@@ -213,6 +214,22 @@ def f_beta_interval(confusion: Counts, beta: float = 1.0, level: float = 0.95) -
         squares = hits * ((1 + square) * (1 - value)) ** 2 + missed * (square * value) ** 2 + extra * value**2
         variance = squares / whole**2
     return intervals.share(value, variance, hits + extra + missed, level)
+
+
+def mean_cost(confusion: Counts, costs: Floats, level: float = 0.95) -> Interval:
+    """Mean cost of a row of two classes with Student's interval, from confusions (..., 2, 2) [unit of the costs, 0 or more].
+
+    ``costs`` (2,) are those of a false positive and of a false negative; a right prediction costs nothing.
+
+    >>> [round(float(x), 3) for x in mean_cost(np.array([[50, 10], [5, 35]]), np.array([1.0, 4.0]))]
+    [0.3, 0.121, 0.479]
+    """
+    confusion, each = np.asarray(confusion, np.float64), np.array([[0.0, costs[0]], [costs[1], 0.0]])
+    rows = np.sum(confusion, axis=(-2, -1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.sum(confusion * each, axis=(-2, -1)) / rows
+    squares = np.sum(confusion * (each - mean[..., None, None]) ** 2, axis=(-2, -1))
+    return intervals.mean(np.stack((rows, mean, squares), axis=-1), level)
 
 
 def macro(values: Floats) -> Floats:

@@ -35,6 +35,7 @@ __all__ = [
     "brier",
     "calibrate",
     "confusion",
+    "cost",
     "effective_rows",
     "expected_loss",
     "expected_root_loss",
@@ -154,6 +155,22 @@ def f1(counts: Counts, calibration: Calibration, threshold: int, level: float = 
     among = np.array([[0.0, 1.0], [1.0, 2.0]])
     right = np.array([[0.0, 0.0], [0.0, 2.0]])
     return _of_confusion(counts, calibration, threshold, value, right - value * among, among, level)
+
+
+def cost(
+    counts: Counts, calibration: Calibration, threshold: int, costs: Floats, level: float = 0.95
+) -> Estimate:
+    """Estimated mean cost of a row [unit of the costs], ``costs`` (2,) being those of a false positive and a false negative.
+
+    See ``confusion`` for the other arguments.
+
+    >>> reference = calibrate(np.array([9, 2]), np.array([1, 8]))
+    >>> round(float(cost(np.array([10, 20]), reference, 1, np.array([1.0, 5.0])).value), 4)
+    0.3
+    """
+    positive = np.arange(np.shape(counts)[-1]) >= threshold
+    of_negative, of_positive = np.where(positive, costs[0], 0.0), np.where(positive, 0.0, costs[1])
+    return _of_losses(counts, calibration, of_negative, of_positive, np.inf, level)
 
 
 def roc_auc(counts: Counts, calibration: Calibration, level: float = 0.95) -> Estimate:
