@@ -68,3 +68,17 @@ def test_distances_of_samples_of_one_distribution_are_as_large_as_stated(bins_, 
     scale = np.sqrt((1 / n + 1 / m) / (8 * np.log(2)))
     chi = stats.chi(bins_ - 1, scale=scale)
     assert (mean, deviation) == pytest.approx((chi.mean(), chi.std()))
+
+
+@pytest.mark.parametrize(("n", "m"), [(1_000, 200), (200, 200), (4_000, 200)])
+def test_the_mean_distance_by_chance_is_right_to_the_second_order_where_bins_have_few_rows(n, m):
+    rng = np.random.default_rng(5)
+    share = np.array([0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2])
+    samples = rng.multinomial(n, share, 40_000) / n, rng.multinomial(m, share, 40_000) / m
+    drawn = np.square(jensenshannon(*samples, base=2, axis=-1))
+    (first, _), (second, deviation) = (
+        jensen_shannon_chance(9, n, m, rarity) for rarity in (None, (1 / share).sum())
+    )
+    expected = float(second**2 + deviation**2)  # of the divergence; deviation is of the first order
+    assert np.mean(drawn) == pytest.approx(expected, rel=0.005)
+    assert np.mean(drawn) > 1.01 * float(first**2 + deviation**2)

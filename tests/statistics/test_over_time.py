@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.meta_analysis import combine_effects
 
 from gpumon.statistics import control_charts, over_time
+from gpumon.statistics.significance import jensen_shannon_chance
 
 examples = settings(max_examples=60, deadline=None)
 VALUES = st.floats(-100, 100)
@@ -110,3 +111,61 @@ def test_a_trend_of_many_windows_is_that_of_averaged_neighbours():
     found = over_time.trend(values)
     assert found.lower < 0.01 < found.upper
     assert found.upper - found.lower < 2e-4
+
+
+def distances_of_unchanged(rng, streams, windows, shares, rows, reference_rows):
+    """Jensen-Shannon distances of windows (streams, windows) to one reference each, by scipy's definition."""
+    before = rng.multinomial(reference_rows, shares, streams)[:, None] / reference_rows
+    now = rng.multinomial(rows, shares, (streams, windows)) / rows
+    middle = (before + now) / 2
+    parts = special.rel_entr(before, middle) + special.rel_entr(now, middle)
+    return np.sqrt(parts.sum(axis=-1) / 2 / np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("rows", "reference_rows", "bins"),
+    [(200, 1_000, 10), (200, 200, 10), (2_000, 40_000, 10), (200, 1_000, 2)],
+)
+@pytest.mark.parametrize("level", [0.01, 0.002])
+def test_a_mean_of_distances_to_one_reference_is_above_its_limit_as_seldom_as_stated(
+    rows, reference_rows, bins, level
+):
+    rng = np.random.default_rng(9)
+    shares, windows, streams = np.full(bins, 1 / bins), 30, 8_000
+    found = distances_of_unchanged(rng, streams, windows, shares, rows, reference_rows)
+    usual, deviation = jensen_shannon_chance(bins - 1, reference_rows, rows, float(bins**2))
+    mean, error = over_time.excess_ewma(found, np.full(windows, usual), np.full(windows, deviation))
+    reach = over_time.one_sided_ewma_limit(windows / level)
+    of = (np.full(windows, x) for x in (bins - 1.0, float(rows), float(reference_rows), usual, deviation))
+    limit = over_time.excess_limit(reach, *of)
+    false = np.count_nonzero((mean > limit).any(axis=-1))
+    assert false <= stats.binom.ppf(0.999, streams, 2 * level)
+    if reference_rows < 10 * rows:  # what would be if the reference had no chance of its own
+        assert np.count_nonzero((mean > reach * error).any(axis=-1)) > 2 * streams * level
+
+
+@examples
+@given(
+    st.lists(st.integers(20, 3_000), min_size=1, max_size=12),
+    st.integers(1, 40),
+    st.floats(3, 6),
+    st.integers(50, 100_000),
+)
+def test_a_larger_reference_narrows_the_limit_to_that_of_the_windows_own_chance(rows, dof, reach, n):
+    m, k = np.array(rows, np.float64), np.full(len(rows), float(dof))
+
+    def limit(reference_rows, reach=reach):
+        usual, deviation = jensen_shannon_chance(k, reference_rows, m)
+        return over_time.excess_limit(reach, k, m, reference_rows, usual, deviation), deviation
+
+    narrow, deviation = limit(1e12)
+    assert (limit(n)[0] >= narrow * (1 - 1e-3)).all()
+    assert (limit(n, reach + 0.5)[0] > limit(n)[0]).all()
+    _, error = over_time.excess_ewma(np.zeros(m.size), np.zeros(m.size), deviation)
+    skewness = stats.chi(dof).stats("s")
+    first = error[0] * (reach + (reach**2 - 1) / 6 * skewness)
+    assert narrow[0] == pytest.approx(first, rel=1e-3)
+    gap = np.append(m, np.nan)
+    usual, deviation = jensen_shannon_chance(dof, n, gap)
+    told = over_time.excess_limit(reach, np.append(k, dof), gap, n, usual, deviation)
+    assert told == pytest.approx([*limit(n)[0], limit(n)[0][-1]])

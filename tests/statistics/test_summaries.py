@@ -161,3 +161,51 @@ def test_kurtosis_is_that_of_scipy_where_cells_are_atoms(profiled):
     assert exact <= summaries.kurtosis(counts, edges, extremes) <= 1.05 * exact
     atom = np.array([0.0, np.nextafter(0.0, 1.0)])
     assert np.isnan(summaries.kurtosis(*profiled(np.zeros(5), atom)[:1], atom, np.zeros(2)))
+
+
+@pytest.mark.parametrize("draw", ["poisson", "normal", "gamma"])
+@pytest.mark.parametrize("windows", [8, 20, 60])
+def test_the_next_volume_is_outside_of_its_limits_as_seldom_as_stated(draw, windows):
+    rng = np.random.default_rng(3)
+    size = 20_000, windows + 1
+    drawn = {"poisson": rng.poisson(200, size), "normal": rng.normal(1_000, 100, size), "gamma": rng.gamma(4, 250, size)}[draw]  # fmt: skip
+    history, following = drawn[:, :-1], drawn[:, -1]
+    lower, upper = summaries.volume_limits(history, 0.01)
+    outside = np.count_nonzero((following < lower) | (following > upper))
+    assert outside <= stats.binom.ppf(0.999, len(drawn), 0.01)
+    robust = 3 * stats.median_abs_deviation(history, axis=-1, scale="normal")
+    conventional = np.abs(following - np.median(history, axis=-1)) > robust
+    assert windows > 20 or np.count_nonzero(conventional) > 2 * outside
+
+
+def test_the_limits_of_a_volume_are_students_prediction_limits():
+    history = np.random.default_rng(0).normal(1_000, 30, 40)
+    (lower,), (upper,) = summaries.volume_limits(history[None], 0.001)
+    t = stats.t.ppf(1 - 0.001 / 4, 39) * np.sqrt(1 + 1 / 40)
+    assert lower == pytest.approx(history.mean() - t * history.std(ddof=1))
+    roots = np.cbrt(history)
+    assert upper == pytest.approx((roots.mean() + t * roots.std(ddof=1)) ** 3)
+
+
+def test_one_strange_window_does_not_widen_the_limits_of_a_volume_and_weekends_do():
+    rng = np.random.default_rng(1)
+    usual = rng.poisson(1_000, 28)
+    strange = usual.copy()
+    strange[5] = 20
+    weekends = np.where(np.arange(28) % 7 < 5, usual, rng.poisson(300, 28))
+    lowest = {name: float(summaries.volume_limits(each, 1e-4)[0]) for name, each in
+              (("usual", usual), ("strange", strange), ("weekends", weekends))}  # fmt: skip
+    assert lowest["usual"] > lowest["strange"] > 600
+    assert lowest["weekends"] < 200
+    assert [float(end) for end in summaries.volume_limits(np.full(9, 50), 0.01)] == [50, 50]
+
+
+@examples
+@given(
+    history=arrays(np.int64, st.integers(2, 40), elements=st.integers(0, 10**6)), level=st.floats(1e-7, 0.1)
+)
+def test_the_limits_of_a_volume_are_in_order_and_do_not_depend_on_that_of_the_windows(history, level):
+    lower, upper = summaries.volume_limits(history, level)
+    assert 0 <= lower <= upper
+    again = summaries.volume_limits(history[::-1], level)
+    assert [float(x) for x in again] == pytest.approx([float(lower), float(upper)], rel=1e-9, abs=1e-9)

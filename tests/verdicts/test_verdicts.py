@@ -92,6 +92,23 @@ def test_a_window_with_far_fewer_rows_than_usual_is_an_alert():
     assert "100 rows where 1,000" in row.reason
 
 
+def test_days_whose_rows_vary_by_chance_have_no_alert_of_volume():
+    alerts = {"calibrated": 0, "conventional": 0}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+
+        def days(first, count, rng=rng):
+            day = np.arange(count).repeat(rng.poisson(200, count))
+            return {"x": rng.normal(size=day.size), "t": np.datetime64(first) + day}
+
+        tables = days("2026-02-01", 30), days("2026-01-01", 20)
+        for name in alerts:
+            report = gpumon.scan(*tables, timestamp="t", every="1d", metrics=["row_count"], thresholds=name)
+            alerts[name] += len(report.results.where(metric="row_count", status="alert"))
+    assert alerts["calibrated"] == 0
+    assert alerts["conventional"] >= 3
+
+
 def test_thresholds_can_be_conventional_or_given():
     rng = np.random.default_rng(0)
     tables = {"x": rng.normal(0.25, 1, 50_000)}, {"x": rng.normal(0, 1, 50_000)}

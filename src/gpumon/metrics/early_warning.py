@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gpumon.metrics.courses import HISTORY, dated
 from gpumon.metrics.readings import Readings, units
 from gpumon.statistics.distances import jensen_shannon
+from gpumon.statistics.over_time import excess_limit
 from gpumon.statistics.significance import jensen_shannon_chance
 
 if TYPE_CHECKING:
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["warning_rows"]
+
+FEWEST = 5.0
+"""Rows of a bin from which on the mean of a distance by chance is known to the second order."""
+
+
+class _Distances(NamedTuple):
+    """Distances of slices to the reference, with their mean and deviation by chance alone; (slices,) each."""
+
+    value: Floats
+    usual: Floats
+    deviation: Floats
+    dof: Floats
+    rows: Floats
+    reference_rows: Floats
 
 
 def warning_rows(
@@ -49,14 +64,18 @@ def warning_rows(
             at = [(window, segment) for window in windows if (window, segment) in set(current.slices)]
             if not at:
                 continue
-            values, usual, deviation, rows = _distances(unit, reference, current, of, at)
+            found = _distances(unit, reference, current, of, at)
             if history:
-                own = _distances(unit, reference, reference, of, [(window, of[1]) for window in history])
-                usual = np.fmax(usual, np.nanmean(own[0]))
-                deviation = np.fmax(deviation, np.nanstd(own[0], ddof=1))
+                own = _distances(
+                    unit, reference, reference, of, [(window, of[1]) for window in history]
+                ).value
+                found = found._replace(
+                    usual=np.fmax(found.usual, np.nanmean(own)),
+                    deviation=np.fmax(found.deviation, np.nanstd(own, ddof=1)),
+                )
             parts.append(
-                _row(metric, unit, [window for window, _ in at], values, usual, deviation, level)
-                | {"segment": segment, "n": int(rows.sum())}
+                _row(metric, unit, [window for window, _ in at], found, level)
+                | {"segment": segment, "n": int(found.rows.sum())}
             )
     return parts
 
@@ -65,20 +84,22 @@ def _row(
     metric: Metric,
     unit: Unit,
     windows: list[str | None],
-    values: Floats,
-    usual: Floats,
-    deviation: Floats,
+    found: _Distances,
     level: float | None,
 ) -> dict[str, Any]:
     """The row of one column and segment; not known where a limit is not."""
-    mean, error = metric.formula(values, usual, deviation)
-    known = np.isfinite(values) & (deviation > 0)
-    limit = 0.0 if level is None or metric.limit is None else metric.limit(max(known.sum(), 1) / level)
+    mean, _ = metric.formula(found.value, found.usual, found.deviation)
+    known = np.isfinite(found.value) & (found.deviation > 0)
+    limit = np.zeros(mean.shape)
+    if level is not None and metric.limit is not None:
+        reach = metric.limit(max(known.sum(), 1) / level)
+        deviation = np.where(known, found.deviation, np.nan)
+        limit = excess_limit(reach, found.dof, found.rows, found.reference_rows, found.usual, deviation)
     value, noise, reason = np.nan, np.nan, "no window has rows enough"
     if known.any():
-        peak = int(np.argmax(np.where(known, mean - limit * error, -np.inf)))
-        value, noise = float(mean[peak]), limit * float(error[peak])
-        beyond = np.flatnonzero(known & (mean > limit * error))
+        peak = int(np.argmax(np.where(known, mean - limit, -np.inf)))
+        value, noise = float(mean[peak]), float(limit[peak])
+        beyond = np.flatnonzero(known & (mean > limit))
         reason = (
             f"{unit.label} strays from the reference more than its chunks do since {windows[beyond[0]]}, most at "
             f"{windows[peak]}"
@@ -103,12 +124,25 @@ def _row(
 
 def _distances(
     unit: Unit, reference: Profile, current: Profile, of: Slice, at: Sequence[Slice]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """The distance of each slice, its mean and standard deviation by chance alone, and the slice's rows."""
+) -> _Distances:
+    """The distance of each slice, and what it is by chance alone."""
     readings = Readings([unit], reference, current, [(of, each) for each in at])
     before, now = (side[0].astype(np.float64) for side in readings["bins"])
     n, m = before.sum(axis=-1), now.sum(axis=-1)
-    usual, deviation = jensen_shannon_chance(np.count_nonzero(before + now, axis=-1) - 1, n, m)
+    both = np.atleast_2d(before + now)
+    dof = np.count_nonzero(both, axis=-1) - 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # of bins with fewer rows than chance is told for, no second order is known
+        shares = np.maximum(both / (n + m)[..., None], FEWEST / np.minimum(n, m)[..., None])
+        rarity = np.sum(np.where(both > 0, 1 / shares, 0.0), axis=-1)
+    usual, deviation = jensen_shannon_chance(dof, n, m, rarity)
     there = m > 0
     distances = np.where(there, jensen_shannon(before, now), np.nan)
-    return distances, np.broadcast_to(usual, m.shape), np.where(there, deviation, np.nan), m
+    return _Distances(
+        distances,
+        np.broadcast_to(usual, m.shape),
+        np.where(there, deviation, np.nan),
+        np.broadcast_to(dof, m.shape),
+        m,
+        np.broadcast_to(n, m.shape),
+    )

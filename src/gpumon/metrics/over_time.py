@@ -173,7 +173,7 @@ OVER_TIME_METRICS: tuple[Metric, ...] = (
         about="Exponentially weighted mean, weight 0.1, of the Jensen-Shannon distance of each window to the reference, "
         "less what a chunk of the reference of the window's size shows by chance (of 8 windows of the reference or more: "
         "what they show, if that is more) [−1 to 1]. Its limit has one false alarm in as many windows as the budget says "
-        "(ARL): an early warning of a small shift that lasts. No labels are needed.",
+        "(ARL), what chance did to the reference taken in: an early warning of a small shift that lasts. No labels are needed.",
     ),
     Metric(
         "PD-05",

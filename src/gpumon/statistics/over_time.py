@@ -15,7 +15,7 @@ from scipy import special
 from gpumon.statistics import changepoints, control_charts
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from gpumon.statistics import Floats
 
@@ -26,6 +26,7 @@ __all__ = [
     "cusum_up",
     "ewma_up",
     "excess_ewma",
+    "excess_limit",
     "one_sided_cusum_limit",
     "one_sided_ewma_limit",
     "rise",
@@ -160,15 +161,64 @@ def excess_ewma(
     excess, deviation = np.broadcast_arrays(
         np.asarray(values, np.float64) - usual, np.asarray(deviation, np.float64)
     )
-    mean, variance = np.zeros(excess.shape), np.zeros(excess.shape)
-    now, spread = np.zeros(excess.shape[:-1]), np.zeros(excess.shape[:-1])
-    for window in range(excess.shape[-1]):
-        new, error = excess[..., window], deviation[..., window]
-        known = np.isfinite(new) & np.isfinite(error)
-        now = np.where(known, now + weight * (new - now), now)
-        spread = np.where(known, (1 - weight) ** 2 * spread + (weight * error) ** 2, spread)
-        mean[..., window], variance[..., window] = now, spread
-    return mean, np.sqrt(variance)
+    known = np.isfinite(excess) & np.isfinite(deviation)
+    return _faded(excess, known, weight), np.sqrt(_faded(deviation**2, known, weight, 2))
+
+
+def excess_limit(
+    reach: float,
+    dof: Floats,
+    rows: Floats,
+    reference_rows: ArrayLike,
+    usual: Floats,
+    deviation: Floats,
+    weight: float = WEIGHT,
+) -> Floats:
+    """What ``excess_ewma`` of Jensen-Shannon distances exceeds with the probability that a normal exceeds ``reach``.
+
+    (windows,), as ``usual`` and ``deviation``, which ``significance.jensen_shannon_chance`` gives for windows of ``rows`` and
+    ``dof`` beside a reference of ``reference_rows``; the deviation may be more. All distances are to one reference, so what chance
+    did to it moves them together, and no mean over windows takes that away: two distances have the correlation ρ² with ρ
+    = rows / (rows + reference_rows). Of the reference's chance, a chi-square (Wilson & Hilferty 1931), and the windows' own,
+    normal with the skewness of a chi (Cornish & Fisher 1938), the likeliest pair counts that is ``reach`` standard
+    deviations away (first-order reliability). Source: Hasofer & Lind (1974), J. Eng. Mech. 100.
+
+    >>> dof, rows, usual, deviation = (np.full(100, each) for each in (9.0, 200.0, 0.096, 0.023))
+    >>> [round(float(excess_limit(4.8, dof, rows, n, usual, deviation)[-1]), 4) for n in (1_000, 1_000_000)]
+    [0.0368, 0.0268]
+    """
+    dof, rows, before, usual, deviation = np.broadcast_arrays(
+        *(np.asarray(x, np.float64) for x in (dof, rows, reference_rows, usual, deviation))
+    )
+    known = np.isfinite(usual) & np.isfinite(deviation) & (dof > 0) & (rows > 0) & (before > 0)
+    k, m, n = (np.where(known, each, 1.0) for each in (dof, rows, before))
+    angle = np.linspace(0.0, np.pi / 2, 33)[:, None]
+    apart, alike = reach * np.cos(angle), reach * np.sin(angle)
+    width = np.sqrt(2 / (9 * k))
+    chance = np.maximum(1 - width**2 + alike * width, 0.0) ** 3  # chi-square over its degrees of freedom
+    ratio = (1 / m + chance / n) / (1 / m + 1 / n)
+    together = _faded(usual * (np.sqrt(ratio) - 1), known, weight)
+    mean = np.sqrt(2) * np.exp(special.gammaln((k + 1) / 2) - special.gammaln(k / 2))
+    variance = k - mean**2
+    correlation = (m / (m + n)) ** 2
+    own = deviation * np.sqrt(1 - correlation**2)
+    error = np.sqrt(_faded(own**2, known, weight, 2))
+    third = _faded(mean * (1 - 2 * variance) / variance**1.5 * own**3, known, weight, 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        skewness = np.where(error > 0, third / error**3, 0.0)
+    skewed = apart + np.maximum(apart**2 - 1, 0.0) / 6 * skewness
+    return np.asarray(np.max(together + skewed * error, axis=0))
+
+
+def _faded(values: Floats, known: NDArray[np.bool_], weight: float, power: int = 1) -> Floats:
+    """Σ (weight·(1 − weight)^age)^power · value over the known windows so far (..., windows)."""
+    known = np.broadcast_to(known, values.shape)
+    values = np.where(known, values, 0.0) * weight**power
+    now, found = np.zeros(values.shape[:-1]), np.empty(values.shape)
+    for window in range(values.shape[-1]):
+        now = np.where(known[..., window], (1 - weight) ** power * now + values[..., window], now)
+        found[..., window] = now
+    return found
 
 
 def trend(values: Floats, level: float = 0.95) -> Slope:

@@ -61,23 +61,36 @@ def kolmogorov_critical(level: float | Floats, n: ArrayLike, m: ArrayLike) -> Fl
     return np.asarray(np.clip(x / np.sqrt(size), 0.0, 1.0))
 
 
-def jensen_shannon_chance(dof: ArrayLike, n: ArrayLike, m: ArrayLike) -> tuple[Floats, Floats]:
+def jensen_shannon_chance(
+    dof: ArrayLike, n: ArrayLike, m: ArrayLike, rarity: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
     """Mean and standard deviation of a Jensen-Shannon distance of samples of one distribution [0 to 1].
 
     ``dof`` is the number of bins that have rows, less one; n and m are the rows. Near no change the divergence is
     χ²·(1/n + 1/m) / (8 ln 2) bits, with the two samples' chi-square statistic: so the distance is a chi variable times
-    √((1/n + 1/m) / (8 ln 2)). Needs some five rows a bin. Source: Lin (1991), IEEE Trans. Inf. Theory 37; Johnson,
-    Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 18, for the moments of chi.
+    √((1/n + 1/m) / (8 ln 2)). Needs some five rows a bin. With ``rarity``, Σ 1/share over those bins, the mean of the divergence
+    is right to the second order too: 1 % more for 20 rows a bin. Source: Lin (1991), IEEE Trans. Inf. Theory 37; Johnson,
+    Kotz & Balakrishnan (1994), Continuous Univariate Distributions 1, ch. 18, for the moments of chi; Harris (1975),
+    Colloq. Math. Soc. János Bolyai 16, for the second order of an entropy.
 
     >>> [round(float(x), 4) for x in jensen_shannon_chance(9, 1000, 1000)]
     [0.0554, 0.0132]
     """
     dof, n, m = (np.asarray(x, np.float64) for x in (dof, n, m))
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.sqrt((1 / n + 1 / m) / (8 * np.log(2)))
+        once, twice = 1 / n + 1 / m, 1 / n**2 + 1 / m**2
+        scale = np.sqrt(once / (8 * np.log(2)))
         mean = np.sqrt(2) * np.exp(special.gammaln((dof + 1) / 2) - special.gammaln(dof / 2))
+        more: Floats = np.zeros(())
+        if (
+            rarity is not None
+        ):  # of the entropy of both together, less those of each; in parts of the first order
+            r = np.asarray(rarity, np.float64)
+            second = (r - 3 * dof - 1) * twice / 48 - (r - 2 * dof - 1) * once**2 / 64 + (r - 1) * twice / 24
+            more = np.where(dof > 0, second / (dof * once / 8), 0.0)
     mean = np.where(dof > 0, mean, 0.0)
-    return np.asarray(scale * mean), np.asarray(scale * np.sqrt(np.maximum(dof - mean**2, 0.0)))
+    deviation = scale * np.sqrt(np.maximum(dof - mean**2, 0.0))
+    return np.asarray(scale * mean * np.sqrt(1 + more)), np.asarray(deviation)
 
 
 def chi_square_p(x: ArrayLike, dof: ArrayLike) -> Floats:

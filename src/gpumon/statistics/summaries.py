@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import special
 
 from gpumon.statistics.ecdf import Bounds, spans
 
@@ -32,10 +33,14 @@ __all__ = [
     "value_range",
     "variance",
     "variance_ratio",
+    "volume_limits",
 ]
 
 HASH_BITS = 64
 TO_SIGMA = 1.482602218505602
+
+MAD_EFFICIENCY = 0.37
+"""Of a median absolute deviation beside the standard deviation of a normal: it is worth that part of the windows."""
 """The standard deviation of a normal distribution over its median absolute deviation, 1 / Φ⁻¹(¾)."""
 
 
@@ -172,8 +177,49 @@ def robust_volume(count: Counts, history: Counts) -> tuple[Floats, Floats]:
     (array(100.), array(-2.0234...))
     """
     median = np.median(history, axis=-1)
-    spread = TO_SIGMA * np.median(np.abs(history - median[..., None]), axis=-1)
-    return np.asarray(median), _ratio(count - median, spread)
+    return np.asarray(median), _ratio(count - median, _robust_sigma(history))
+
+
+def volume_limits(history: Counts, level: float) -> tuple[Floats, Floats]:
+    """Rows below and above which the next window falls with probability ``level`` if nothing has changed, (...) each.
+
+    ``history`` (..., windows), two or more. Student's prediction limits for one more: of the counts downward, and upward
+    of their cube roots, cubed, as of a gamma, since volumes vary the more the larger they are. Two pairs of limits, each of
+    half the level: by mean and standard deviation, and, so that one strange window in the history does not hide others, by
+    median and 1.4826·MAD (37 % of the degrees of freedom, no less than a Poisson's). On each side the nearer holds; but
+    the second pair does not where more than one in twenty windows of the history (or one) is beyond it, as weekends are.
+    Without any spread both are the count itself. Source: Krishnamoorthy, Mathew & Mukherjee (2008), Technometrics 50;
+    Wilson & Hilferty (1931); Rousseeuw & Croux (1993), J. Am. Stat. Assoc. 88, for the efficiency of the MAD.
+
+    >>> lower, upper = volume_limits(np.array([100, 90, 110, 100, 120, 95, 105, 98, 111, 93]), 0.01)
+    >>> round(float(lower), 1), round(float(upper), 1)
+    (66.3, 141.6)
+    """
+    windows = history.shape[-1]
+    counts = np.asarray(history, np.float64)
+    roots = np.cbrt(counts)
+    middle = np.median(counts, axis=-1)
+    floors = np.sqrt(middle), np.maximum(middle, 1.0) ** (-1 / 6) / 3  # of a Poisson, and of its cube root
+    far = -special.stdtrit(windows - 1, level / 4) * np.sqrt(1 + 1 / windows)
+    lower = counts.mean(axis=-1) - far * counts.std(axis=-1, ddof=1)
+    upper = (roots.mean(axis=-1) + far * roots.std(axis=-1, ddof=1)) ** 3
+    far = -special.stdtrit(MAD_EFFICIENCY * (windows - 1), level / 4) * np.sqrt(1 + np.pi / 2 / windows)
+    low, high = (
+        np.median(values, axis=-1) + side * far * np.maximum(_robust_sigma(values), floor)
+        for values, floor, side in zip((counts, roots), floors, (-1, 1), strict=True)
+    )
+    high = high**3
+    strange = np.sum((counts < low[..., None]) | (counts > high[..., None]), axis=-1)
+    few = strange <= max(1, windows // 20)
+    lower, upper = np.where(few, np.maximum(lower, low), lower), np.where(few, np.minimum(upper, high), upper)
+    same = np.ptp(counts, axis=-1) == 0
+    return np.where(same, middle, np.maximum(lower, 0.0)), np.where(same, middle, upper)
+
+
+def _robust_sigma(values: Floats) -> Floats:
+    """1.4826·MAD of the last axis."""
+    middle = np.median(values, axis=-1)
+    return np.asarray(TO_SIGMA * np.median(np.abs(values - middle[..., None]), axis=-1))
 
 
 def _ratio(difference: Floats, scale: Floats) -> Floats:

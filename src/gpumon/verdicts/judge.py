@@ -11,6 +11,7 @@ from gpumon.metrics.results import Results
 from gpumon.profiles.profile import Key
 from gpumon.statistics.modes import stuck_share
 from gpumon.statistics.significance import benjamini_hochberg
+from gpumon.statistics.summaries import volume_limits
 from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key
 from gpumon.verdicts.reasons import in_words, percent, stuck_in_words
@@ -59,7 +60,7 @@ def judge(
     results["q_value"][:] = q_values(results, metrics)
     warn, alert, ruled = _limits(measured, metrics, thresholds, history)
     results["threshold"][:] = alert
-    _set_volume(results, metrics, reference)
+    _set_volume(results, metrics, reference, None if thresholds.name == "conventional" else level)
     real = np.isnan(results["q_value"]) | (results["q_value"] < SIGNIFICANCE)
     with np.errstate(invalid="ignore"):
         status = results["status"]
@@ -138,8 +139,12 @@ def _limits(
     return warn, alert, ruled
 
 
-def _set_volume(results: Results, metrics: tuple[Metric, ...], reference: Profile) -> None:
-    """Rows of a window against the reference's windows: alert outside the median ± 3 robust standard deviations."""
+def _set_volume(
+    results: Results, metrics: tuple[Metric, ...], reference: Profile, level: float | None
+) -> None:
+    """Rows of a window against the reference's windows: alert outside what one more of them exceeds with probability
+    ``level``; of None, outside the median ± 3 robust standard deviations.
+    """
     windows = reference.windows
     named = [metric for metric in metrics if "rows" in metric.reads]
     if not named or len(windows) < 8:
@@ -148,16 +153,21 @@ def _set_volume(results: Results, metrics: tuple[Metric, ...], reference: Profil
         history = np.array([_rows(reference, window, segment) for window in windows], np.float64)
         middle = float(np.median(history))
         reach = 3 * 1.4826 * float(np.median(np.abs(history - middle)))
+        lower, upper = middle - reach, middle + reach
+        method = "median ± 3 MAD·1.4826 of the reference's windows"
+        if level is not None:
+            lower, upper = (float(end) for end in volume_limits(history, level))
+            method = f"prediction limits of {len(windows)} windows of the reference"
         mine = np.flatnonzero((results["id"] == named[0].id) & (results["segment"] == segment))
         for i in (j for j in mine.tolist() if results["window"][j] is not None):
             results["reference"][i] = middle
-            results["threshold"][i] = reach
-            results["method"][i] = "median ± 3 MAD·1.4826 of the reference's windows"
-            if abs(results["value"][i] - middle) > max(reach, 1.0):
+            value = float(results["value"][i])
+            allowed = upper - middle if value > middle else middle - lower
+            results["threshold"][i] = allowed
+            results["method"][i] = method
+            if abs(value - middle) > max(allowed, 1.0):
                 results["status"][i] = "alert"
-                results["reason"][i] = (
-                    f"{results['value'][i]:,.0f} rows where {middle:,.0f} ± {reach:,.0f} are usual"
-                )
+                results["reason"][i] = f"{value:,.0f} rows where {lower:,.0f} to {upper:,.0f} are usual"
 
 
 def _rows(profile: Profile, window: str, segment: str | None) -> int:
