@@ -61,7 +61,7 @@ def profile(
     4
     """
     from gpumon.engines.engine import opened
-    from gpumon.engines.labels import NOMINAL, Labelling
+    from gpumon.engines.label_plan import NOMINAL, Labelling
 
     explain, fact = explainer(model, predict), given_importance(importance)
     sliced = sliced_by(slices)

@@ -123,7 +123,7 @@ def evaluate(
     (0.84, 0.82, 0.85)
     """
     from gpumon.engines.engine import opened
-    from gpumon.engines.labels import Labelling, text_of
+    from gpumon.engines.label_plan import Labelling, text_of
     from gpumon.metrics import chosen, served
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
@@ -342,7 +342,7 @@ def _label_roles(
     ends: tuple[str | None, str | None, str | None],
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The roles that are given, and the column of every class."""
-    from gpumon.engines.labels import text_of
+    from gpumon.engines.label_plan import text_of
     from gpumon.tables.schema import telling_names
     from gpumon.tables.table import Table
 

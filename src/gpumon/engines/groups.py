@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpumon.engines.columns import numbers
-from gpumon.engines.labels import as_floats, predicted_classes, text_of, weights_of
+from gpumon.engines.label_plan import text_of
+from gpumon.engines.labels import as_floats, predicted_classes, weights_of
 from gpumon.engines.notes import MOST_SLICED
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.kernels import LEAST_PROBABILITY, LossCounts, on_host
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from gpumon.engines.labels import Coded, LabelCounter, Labelling
+    from gpumon.engines.label_plan import Labelling
+    from gpumon.engines.labels import Coded, LabelCounter
     from gpumon.kernels import Kernels
     from gpumon.profiles.profile import Profile, Slice
     from gpumon.profiles.state import State

@@ -15,7 +15,7 @@ from gpumon.engines import worst_rows
 from gpumon.engines.attributions import attribution_states
 from gpumon.engines.columns import PATTERNS, as_floats, in_bytes, strings
 from gpumon.engines.groups import group_states
-from gpumon.engines.labels import label_states
+from gpumon.engines.label_plan import label_states
 from gpumon.kernels.lookup import cells_of
 from gpumon.profiles.categorical import MOST_CATEGORIES, Categorical, Names
 from gpumon.profiles.numeric import Numeric, Sorted, edges_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from gpumon.engines.labels import Labelling
+    from gpumon.engines.label_plan import Labelling
     from gpumon.profiles.state import State
     from gpumon.schema import Column, Schema
 
