@@ -149,3 +149,20 @@ def test_a_scan_without_labels_draws_no_model():
     report = gpumon.scan({"x": rng.normal(size=500)}, {"x": rng.normal(size=500)})
     assert views.page(report)["charts"] == views.page(report)["performance"] == []
     assert views.page(report)["title"] == "Drift scan"
+
+
+def test_measures_without_a_verdict_are_folded_away_and_still_there(tmp_path):
+    def page(*tables):
+        gpumon.evaluate(*tables, target="y", score="p").save(tmp_path / "page.html")
+        return re.sub(r"<bdi[^>]*>", "<bdi>", (tmp_path / "page.html").read_text("utf-8"))
+
+    rng = np.random.default_rng(0)
+    table = {"y": rng.random(800) < 0.4, "p": rng.random(800)}
+    html = page(table, table)
+    judged, _, rest = html.partition('<details class="more">')
+    assert judged.count(">accuracy</bdi>") == 1
+    assert rest.partition("</details>")[0].count(">gini</bdi>") == 1
+    assert ">gini</bdi>" not in judged
+    described = page(table)
+    assert '<details class="more">' not in described
+    assert ">gini</bdi>" in described

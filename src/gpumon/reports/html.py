@@ -22,6 +22,7 @@ __all__ = ["render"]
 _OVER_TIME = ("measures", "changes", "detectors", "early", "rolled", "moved")
 _MATRIX = 40  # columns of the correlation heat map: what a screen shows
 _PAIRS = 20
+FOLDED = 8  # measures without a verdict from which on they are folded away
 _NEW = 50  # new or vanished categories that are named; the others are counted
 
 
@@ -70,10 +71,21 @@ def render(payload: Mapping[str, Any]) -> str:
         "correlations": None,
         **payload,
     }
+    parts["performance"], parts["unjudged"] = _by_verdict(parts["performance"])
     parts["over_time"] = dict.fromkeys(_OVER_TIME, ()) | dict(payload.get("over_time", {}))
     return _page().render(
         parts, words=STATUS_WORDS, policy=policy, script=script, style=style, data=_json(_encoded(parts))
     )
+
+
+def _by_verdict(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """The measures that are judged, and the others; all in one where few are not judged, or none is."""
+    parts: tuple[list[Any], list[Any]] = [], []
+    for row in rows:
+        limit = row["threshold"]
+        judged = (limit is not None and limit == limit) or row["status"] != "ok"  # noqa: PLR0124 (NaN is no limit)
+        parts[0 if judged else 1].append(row)
+    return parts if parts[0] and len(parts[1]) >= FOLDED else (list(rows), [])
 
 
 @cache
