@@ -108,7 +108,7 @@ class Courses:
         self.before = LabelReadings(
             reference, reference, [*((of, of) for of in wholes), *own], predicted.maturity
         )
-        self.course, self.stream, self.shift = cache(self._course), cache(self._stream), cache(self._shift)
+        self.course, self.stream, self._shifted = cache(self._course), cache(self._stream), cache(self._shift)
         self._whole = cache(_whole)
 
     def name(self, place: int) -> str:
@@ -169,18 +169,23 @@ class Courses:
             between = float(over_time.between_variance(means, spread / spare))
         return Stream(mean, rows, squares, used, between, young)
 
-    def _shift(self, metric: Metric, place: int) -> tuple[batches.Shift, NDArray[np.int64]] | None:
-        """The change that a metric of one finds, and the number of each batch's window."""
-        if metric.reads[0].startswith("means"):
-            assert metric.of is not None
-            course = self.course(metric.of, place)
+    def shift(self, metric: Metric, place: int) -> tuple[batches.Shift, NDArray[np.int64]] | None:
+        """The change that a metric of one finds, and the number of each batch's window; once for its size and its time."""
+        return self._shifted(metric.reads[0].removesuffix("_change"), metric.of, place)
+
+    def _shift(
+        self, kind: str, of: Metric | None, place: int
+    ) -> tuple[batches.Shift, NDArray[np.int64]] | None:
+        if kind == "means":
+            assert of is not None
+            course = self.course(of, place)
             if course is None:
                 return None
             known = np.flatnonzero(np.isfinite(course.value) & (course.error > 0))
             means = np.concatenate(([course.level], course.value[known]))
             errors = np.concatenate(([course.level_error], course.error[known]))
             return batches.change_of_means(means, errors**2), np.concatenate(([-1], known))
-        stream = self.stream(STREAMS[metric.reads[0].removesuffix("_change")][0], place)
+        stream = self.stream(STREAMS[kind][0], place)
         if stream is None:
             return None
         found = batches.change(stream.mean, stream.rows, stream.squares, stream.between)

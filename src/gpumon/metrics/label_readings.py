@@ -79,7 +79,7 @@ __all__ = ["LEVEL", "READINGS", "TOGETHER", "TWO_SIDED", "Side", "kish", "readab
 
 LEVEL = 0.95
 TWO_SIDED = float(-special.ndtri((1 - LEVEL) / 2))
-BLOCK_CELLS = 200_000
+BLOCK_CELLS = 400_000
 STRATA = 20
 BINS = 15
 
