@@ -327,3 +327,20 @@ def test_a_normal_change_point_needs_two_windows():
     assert found.lower.tolist() == [-1, -1, 2]
     assert np.isnan(found.p).tolist() == [True, True, False]
     assert np.isnan(found.before).tolist() == [True, True, False]
+
+
+def test_no_windows_at_all_have_no_change():
+    found = changepoints.binomial_change_point(np.zeros((2, 0)), np.zeros((2, 0)))
+    assert found.at.tolist() == [-1, -1]
+    assert np.isnan(found.p).all()
+
+
+def test_means_whose_weights_floats_cannot_tell_apart_have_no_change_of_probability_nan():
+    with np.errstate(all="raise", under="ignore"):
+        found = changepoints.normal_change_point(np.array([1.0, 2.0, 3.0]), np.array([1e-300, 1e300, 1e300]))
+    assert not np.isnan(found.p) or found.at == -1
+
+
+def test_a_stream_beyond_the_squares_of_floats_has_no_alarm_and_no_error():
+    values = np.array([1e200, -1e200, 1e250, 1.0] * 30)
+    assert detectors.adwin(values).at.size >= 0

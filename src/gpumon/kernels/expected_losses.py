@@ -66,7 +66,7 @@ def add(
     e = np.where(labelled, error, 0.0)
     w = np.ones(e.size) if weights is None else weights
     every, known = np.where(there, w, 0.0), np.where(labelled, w, 0.0)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         losses = np.stack((np.abs(e), e * e))
         terms = np.stack(
             (

@@ -115,7 +115,10 @@ def tick_words(values: Sequence[float]) -> list[str]:
         unit, suffix = 1000.0**thousands, f" {'kMGT'[thousands - 1]}" if thousands else ""
     else:
         unit, suffix = 10.0**power, f"e{power}"
-    decimals = max(0, -math.floor(math.log10((values[1] - values[0]) / unit) + 1e-9))
+    step = (values[1] - values[0]) / unit
+    if step == 0:  # so small that it is none
+        return [number(value) for value in values]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     words = [f"{'−' if value < 0 else ''}{abs(value) / unit:.{decimals}f}{suffix}" for value in values]
     return [word if value else "0" for value, word in zip(values, words, strict=True)]
 

@@ -79,7 +79,7 @@ def calibration_error_change(
 
 def _dealt(rng: np.random.Generator, rows: Floats, rate: Floats) -> Floats:
     """Positives among rows; effective numbers of rows need not be whole."""
-    whole = np.rint(rows)
+    whole = np.nan_to_num(np.rint(rows))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(
             np.where(whole > 0, rng.binomial(whole.astype(np.int64), rate) * rows / whole, rows * rate)

@@ -63,8 +63,10 @@ def binomial_change_point(
     (3, 3, 3, 0.001)
     """
     k, n = np.broadcast_arrays(np.asarray(k), np.asarray(n))
-    leading, windows = k.shape[:-1], k.shape[-1]
-    flat = [np.reshape(x, (-1, windows)) for x in (k, n)]
+    leading = k.shape[:-1]
+    if not k.shape[-1]:
+        k = n = np.zeros((*leading, 1))
+    flat = [np.reshape(x, (-1, x.shape[-1])) for x in (k, n)]
     fields: list[list[float]] = []
     for ks, ns in zip(*flat, strict=True):
         fields.append(_one_change(ks.astype(np.float64), ns.astype(np.float64), level, draws, seed))
@@ -96,10 +98,10 @@ def normal_change_point(mean: Floats, variance: Floats, level: float = 0.95) -> 
     w_all, s_all = np.sum(weight, axis=-1, keepdims=True), np.sum(moved, axis=-1, keepdims=True)
     after_first = np.cumsum(told, axis=-1)[..., :-1]
     # a change is before a window that tells something, with another such window before it
-    cut = told[..., 1:] & (after_first > 0)
+    cut = told[..., 1:] & (after_first > 0) & (w > 0) & (w_all > w)  # of weights that floats can tell apart
     known = np.any(cut, axis=-1)
     older, newer = np.where(cut, w, 1.0), np.where(cut, w_all - w, 1.0)
-    left, right = s / older, (s_all - s) / newer
+    left, right = np.where(cut, s, 0.0) / older, np.where(cut, s_all - s, 0.0) / newer
     ratio = np.where(cut, (left - right) ** 2 / (1 / older + 1 / newer) / 2, -np.inf)
     at = np.argmax(ratio, axis=-1)
     largest = np.where(known, np.max(ratio, axis=-1, initial=0.0), 0.0)

@@ -148,9 +148,9 @@ def p_chart_p(
     0.0027
     """
     z, n, total, s, k = (np.asarray(x, np.float64) for x in (z, rows, reference_rows, spread, windows))
-    scaled = np.abs(z) * np.fmax(s, 1.0) / np.sqrt(1 + n / total)
     dof = EFFICIENCY * (k - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = np.abs(z) * np.fmax(s, 1.0) / np.sqrt(1 + n / total)
         student = np.where(k > 1, special.stdtr(np.where(dof > 0, dof, np.nan), -scaled / s), 0.0)
     return np.asarray(np.where(np.isnan(scaled), np.nan, 2 * np.fmax(special.ndtr(-scaled), student)))
 

@@ -195,7 +195,7 @@ class _Window:
         self.levels[0].append((n, n * value, squares, 1))
         if self.width:
             gap = value - self.total / self.width
-            self.squares += self.width * n * gap**2 / (self.width + n)
+            self.squares += self.width * n * (gap * gap) / (self.width + n)
         self.squares += squares
         self.width += n
         self.values += 1
@@ -206,7 +206,8 @@ class _Window:
             if level + 1 == len(self.levels):
                 self.levels.append(deque())
             (n0, sum0, squares0, values0), (n1, sum1, squares1, values1) = parts.popleft(), parts.popleft()
-            apart = (sum0 / n0 - sum1 / n1) ** 2 * n0 * n1 / (n0 + n1)
+            gap = sum0 / n0 - sum1 / n1
+            apart = gap * gap * n0 * n1 / (n0 + n1)
             self.levels[level + 1].append(
                 (n0 + n1, sum0 + sum1, squares0 + squares1 + apart, values0 + values1)
             )

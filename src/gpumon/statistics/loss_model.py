@@ -55,6 +55,7 @@ class LossModel(NamedTuple):
     """Mean square of loss less prediction, on rows that were held out [unit²]; NaN if there were none."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of losses near the largest float
 def fit(codes: NDArray[np.uint8], loss: Floats, trees: int = 150, depth: int = 5) -> LossModel:
     """Learn the expected loss from ``codes`` (rows, features) and the ``loss`` (rows,) of labelled rows.
 
@@ -220,7 +221,8 @@ def _best_splits(histogram: Floats, unit: float, shift: float) -> tuple[NDArray[
     n_right, sum_right = n - n_left, total - sum_left
     allowed = (n_left >= FEWEST) & (n_right >= FEWEST)
     gain = sum_left**2 / np.maximum(n_left, 1) + sum_right**2 / np.maximum(n_right, 1)
-    gain = np.where(allowed, gain - total**2 / np.maximum(n, 1), 0.0)
+    gain = gain - total**2 / np.maximum(n, 1)
+    gain = np.where(allowed & np.isfinite(gain), gain, 0.0)
     nodes = gain.shape[1]
     flat = np.moveaxis(gain, 0, 1).reshape(nodes, -1)
     best = np.argmax(flat, axis=-1)

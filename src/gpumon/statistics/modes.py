@@ -501,7 +501,8 @@ def _near_ends(
         rest = np.vecdot(np.where(counts[..., others] > 0, far[..., others], 0.0), counts[..., others])
         rows = counts[..., end]
         at = left[..., end] if end == 1 else right[..., end]
-        away = np.abs((total - rest) / np.maximum(rows, 1) - at) / reach[..., 0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = np.abs((total - rest) / np.maximum(rows, 1) - at) / reach[..., 0]
         found.append(np.where(rows > 0, rows * np.clip(1 - np.nan_to_num(away, nan=1.0), 0.0, 1.0), 0.0))
     return found[0], found[1]
 
@@ -545,6 +546,8 @@ def _curves(
 def _standing_out(curve: Floats, kernels: float) -> tuple[NDArray[np.int64], Floats]:
     """Positions of the peaks that are modes and their prominences as parts of the highest; ``kernels`` are rows × h."""
     top, prominence = peaks(curve)
+    if not top.size:  # of values so huge, or so close, that floats cannot tell their density
+        return top, prominence
     height = curve[top]
     needed = np.maximum(PROMINENCE * height.max(), ERRORS * np.sqrt(height / (2 * np.sqrt(np.pi) * kernels)))
     # the highest one is always a mode: the curve has an area of 1

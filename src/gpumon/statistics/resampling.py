@@ -210,7 +210,8 @@ def critical_from_history(values: Floats, level: float) -> Floats:
         return np.full(values.shape[:-1], np.nan)
     roots = np.cbrt(values)
     reach = special.stdtrit(windows - 1, 1 - level) * np.sqrt(1 + 1 / windows)
-    return np.asarray((roots.mean(axis=-1) + reach * roots.std(axis=-1, ddof=1)) ** 3)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray((roots.mean(axis=-1) + reach * roots.std(axis=-1, ddof=1)) ** 3)
 
 
 def _pairs(

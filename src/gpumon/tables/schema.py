@@ -141,7 +141,7 @@ def _given_roles(roles: Mapping[str, str | Sequence[str]], timestamp: str | None
         for name in [names] if isinstance(names, str) else names:
             if given.setdefault(name, role) != role:
                 raise OptionError(
-                    f"column {name!r} is given two roles, {given[name]!r} and {role!r}; give it one"
+                    f"column {name!r} is given two roles, {str(given[name])!r} and {str(role)!r}; give it one"
                 )
     return given
 

@@ -175,6 +175,7 @@ def _rows(profile: Profile, window: str, segment: str | None) -> int:
     return 0 if state is None else int(state.rows)
 
 
+@np.errstate(over="ignore")
 def _explain(
     results: Results,
     measured: Measured,
