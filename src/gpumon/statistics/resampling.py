@@ -33,6 +33,9 @@ IN_TAIL = 10
 
 TINY = float(np.finfo(np.float64).tiny)
 
+TIED = 1e-9
+"""Draws that are less than the value by no more than this part of it reach it."""
+
 SQUARES = (psi, chi_square)
 """Statistics that are a sum of squares near no change; the others are norms, and their squares are."""
 
@@ -87,7 +90,9 @@ class Noise:
         columns, draws = self.draws.shape
         given = np.asarray(values, np.float64)
         values = np.broadcast_to(given, (columns,) if given.ndim == 0 else given.shape).reshape(columns, -1)
-        reached = np.stack([draws - np.searchsorted(*each) for each in zip(self.draws, values, strict=True)])
+        # of few rows many draws are equal to the value, but for rounding
+        least = values * (1 - TIED)
+        reached = np.stack([draws - np.searchsorted(*each) for each in zip(self.draws, least, strict=True)])
         joint, level, rest = (np.reshape(part, (-1, 1)) for part in self._joint)
         beyond = level * self._survival(np.maximum(values, joint)) / rest
         p = np.where(values > joint, beyond, (reached + 1) / (draws + 1))
