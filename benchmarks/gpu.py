@@ -56,11 +56,12 @@ xp = toolchain.arrays()
 class Sizes:
     """How much is measured."""
 
-    def __init__(self, rows: int, *, check: bool) -> None:
-        self.rows = 400 if check else rows
+    def __init__(self, rows: int | None, *, check: bool) -> None:
+        self.rows = rows or (400 if check else 2**28)
         self.narrow = 50 if check else 100_000  # rows of each of many columns
         self.wide = (1, 3) if check else COLUMNS
         self.scan = (400, 3) if check else (100_000_000, 30)
+        self.predictions = self.rows if check else 100_000_000
         self.repeats = 1 if check else 7
         self.energy = 0.0 if check else 2.0  # seconds
 
@@ -292,6 +293,53 @@ def scan(sizes: Sizes) -> Iterator[dict[str, Any]]:
         spans.append(time.perf_counter() - start)
     seconds = statistics.median(spans[1:])
     yield {"what": "scan", "rows": rows, "columns": n, "seconds": seconds, "values/s": rows * n / seconds}
+    without = [metric for metric in metrics if "correlation" not in metric.id]
+    spans = []
+    for _ in range(sizes.repeats + 1):
+        start = time.perf_counter()
+        gpumon.scan(held, reference, backend="cuda", metrics=without)
+        spans.append(time.perf_counter() - start)
+    seconds = statistics.median(spans[1:])
+    yield {
+        "what": "scan without correlations", "rows": rows, "columns": n, "seconds": seconds,
+        "values/s": rows * n / seconds,
+    }  # fmt: skip
+
+
+def predictions(sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Every measure of resident predictions and labels, as a user waits for it; and the time of each kernel in it."""
+    if find_spec("pyarrow") is None:
+        yield {"what": "evaluate", "left out": "pyarrow is not installed"}
+        return
+    import gpumon
+
+    rng = np.random.default_rng(1) if SIMULATED else xp.random.default_rng(1)
+    rows = sizes.predictions
+    p = rng.random(rows).astype(np.float32)
+    y = (rng.random(rows) < p).astype(np.int32)
+    offer = values("lognormal", "float32", rows)[0]
+    tables = {
+        "binary": ({"y": y, "p": p}, {"target": "y", "score": "p"}),
+        "regression": ({"y": offer + p, "p": offer}, {"target": "y", "prediction": "p"}),
+        "multiclass": (
+            {"y": (p * 10).astype(np.int32), "p": (p * 10 + y).astype(np.int32)},
+            {"target": "y", "prediction": "p"},
+        ),
+    }
+    for task, (table, roles) in tables.items():
+        held = table if not SIMULATED else {name: Told(x) for name, x in table.items()}
+        spans = []
+        for _ in range(min(sizes.repeats, 3) + 1):
+            start = time.perf_counter()
+            gpumon.evaluate(held, task=task, backend="cuda", **roles)
+            spans.append(time.perf_counter() - start)
+        with Clock() as clock:
+            gpumon.evaluate(held, task=task, backend="cuda", **roles)
+        seconds = statistics.median(spans[1:])
+        yield {
+            "what": f"evaluate {task}", "rows": rows, "seconds": seconds, "rows/s": rows / seconds,
+            "kernels": clock.seconds(),
+        }  # fmt: skip
 
 
 class Told:
@@ -352,7 +400,7 @@ def energy(sizes: Sizes) -> Iterator[dict[str, Any]]:
 
 PARTS = {
     "copy": copy, "one column": one_column, "many columns": many_columns, "other kernels": other_kernels,
-    "competitors": competitors, "scan": scan, "parquet": parquet, "energy": energy,
+    "scan": scan, "competitors": competitors, "predictions": predictions, "parquet": parquet, "energy": energy,
 }  # fmt: skip
 
 
@@ -381,7 +429,7 @@ def machine() -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=2**28)
+    parser.add_argument("--rows", type=int, help="of a column (default: 2^28, or 400 with --check)")
     parser.add_argument("--json", type=Path, help="where to write the results")
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS)

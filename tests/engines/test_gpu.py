@@ -24,6 +24,7 @@ from gpumon.tables import gpu
 from gpumon.tables.frames import open_table
 
 BACKENDS = ("cpu", *(["cuda"] if cuda_status()[0] else []))
+DEVICE = pytest.mark.skipif(SIMULATED or not cuda_status()[0], reason="needs a device: make gpu-check")
 STAND_INS = pytest.mark.skipif(cuda_status()[0] and not SIMULATED, reason="there is a device: no stand-ins")
 
 
@@ -443,3 +444,90 @@ def test_rmm_gets_a_pool_once_and_only_if_nobody_has_set_it_up(monkeypatch):
     held.update(rmm=Plain(), cupy="of the application")
     assert set_up() == "RMM has a pool; CuPy has one of the application"
     assert held["cupy"] == "of the application"
+
+
+@pytest.fixture
+def real():
+    """CuPy and cuDF themselves."""
+    return pytest.importorskip("cupy"), pytest.importorskip("cudf")
+
+
+OF_OTHERS = pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning"
+)
+
+
+@DEVICE
+def test_arrays_of_cupy_are_columns_where_they_are():
+    cupy = pytest.importorskip("cupy")
+    matrix = np.random.default_rng(1).normal(size=(300_001, 3)).astype(np.float32)
+    matrix[::7, 1] = np.nan
+    expected = gpumon.profile({str(i): matrix[:, i] for i in range(3)}, backend="cpu")
+    for there in (cupy.asarray(matrix), cupy.asfortranarray(cupy.asarray(matrix))):
+        assert_same(gpumon.profile(there, backend="cuda"), expected)
+    odd = {str(i): cupy.asarray(matrix[:, i])[3:] for i in range(3)}  # not at a multiple of 16 bytes
+    assert_same(
+        gpumon.profile(odd, like=expected, backend="cuda"),
+        gpumon.profile({str(i): matrix[3:, i] for i in range(3)}, like=expected, backend="cpu"),
+    )
+
+
+@DEVICE
+def test_tensors_of_pytorch_are_columns():
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(-3, 3, 10_001, device="cuda")
+    found = gpumon.profile({"x": x}, backend="cuda")
+    assert_same(found, gpumon.profile({"x": x.cpu().numpy()}, backend="cpu"))
+
+
+@DEVICE
+@OF_OTHERS
+@pytest.mark.parametrize("by", [None, "word"])
+def test_a_frame_of_cudf_leaves_the_profile_of_the_same_rows(rows, real, by):
+    _, cudf = real
+    host = rows.slice(3).combine_chunks()
+    expected = gpumon.profile(rows, by=by, backend="cpu")
+    frame = cudf.DataFrame.from_arrow(rows).iloc[3:]
+    assert_same(
+        gpumon.profile(frame, like=expected, by=by, backend="cuda"),
+        gpumon.profile(host, like=expected, by=by, backend="cpu"),
+    )
+    assert_same(
+        gpumon.profile(cudf.DataFrame.from_arrow(rows), backend="cuda"), gpumon.profile(rows, backend="cpu")
+    )
+    assert gpumon.profile(frame["single"], backend="cuda").state("single").rows == host.num_rows
+
+
+@DEVICE
+@OF_OTHERS
+def test_parquet_is_decoded_by_cudf(rows, real, tmp_path):
+    for part, folder in enumerate(("country=NL", "country=CH")):
+        (tmp_path / folder).mkdir()
+        pq.write_table(rows.slice(350 * part, 350), tmp_path / folder / "rows.parquet", row_group_size=100)
+    expected = gpumon.profile(str(tmp_path), backend="cpu")
+    found = gpumon.profile(str(tmp_path), like=expected, backend="cuda")
+    assert found.facts["backend"] == "cuda"
+    assert_same(found, gpumon.profile(str(tmp_path), like=expected, backend="cpu"))
+
+
+@DEVICE
+@OF_OTHERS
+@pytest.mark.parametrize("task", TASKS)
+def test_frames_of_predictions_are_judged_where_they_are(labelled, real, task):
+    _, cudf = real
+    reference, current = labelled.slice(0, 200).combine_chunks(), labelled.slice(200).combine_chunks()
+    frames = [cudf.DataFrame.from_arrow(part) for part in (current, reference)]
+    there = gpumon.evaluate(*frames, backend="cuda", **TASKS[task])
+    assert_judged_alike(gpumon.evaluate(current, reference, backend="cpu", **TASKS[task]), there)
+
+
+@DEVICE
+@OF_OTHERS
+def test_workers_of_dask_cuda_leave_the_profile_of_one_process(rows, real, tmp_path):
+    pytest.importorskip("dask_cuda")
+    for i in range(4):
+        pq.write_table(rows.slice(175 * i, 175), tmp_path / f"{i}.parquet", row_group_size=100)
+    expected = gpumon.profile(str(tmp_path), backend="cpu")
+    found = gpumon.profile(str(tmp_path), like=expected, engine="dask", workers=1)
+    assert_same(found, expected)
+    assert found.facts["backend"] == "cuda"

@@ -85,7 +85,16 @@ class Kernel:
                     if SIMULATED
                     else cuda.jit(self.signature, launch_bounds=(THREADS, self.blocks))(self.function)
                 )
-            self._compiled[grid, THREADS](*(_argument(x) for x in arguments))
+            self._configured(grid)(*(_argument(x) for x in arguments))
+
+    def _configured(self, grid: tuple[int, ...]) -> Any:
+        """The kernel for a grid. Numba warns of one of few blocks: a table of few rows takes no more."""
+        warns = config.CUDA_LOW_OCCUPANCY_WARNINGS
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        try:
+            return self._compiled[grid, THREADS]
+        finally:
+            config.CUDA_LOW_OCCUPANCY_WARNINGS = warns
 
 
 def kernel(name: str, signature: Any, blocks: int = 4) -> Callable[[Callable[..., None]], Kernel]:
