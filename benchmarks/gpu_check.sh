@@ -28,8 +28,9 @@ part doctor 60 "$python" -m gpumon doctor
 part "tests on the device" 900 "$python" -m pytest -q -p no:cacheprovider tests/kernels tests/engines/test_gpu.py
 if [ -n "$sanitizer" ]; then
   for tool in memcheck racecheck; do
-    part "$tool" 600 "$sanitizer" --tool "$tool" --error-exitcode 9 \
-      "$python" benchmarks/gpu.py --rows 300000 --check --only "one column" "other kernels"
+    # numba-cuda asks the driver for functions that only newer ones have: such errors of the API are none of ours
+    part "$tool" 600 "$sanitizer" --tool "$tool" --report-api-errors no --error-exitcode 9 "$python" \
+      benchmarks/gpu.py --rows 300000 --check --only "one column" "many columns" "other kernels" predictions
   done
 else
   summary+=("compute-sanitizer        is not installed: memcheck and racecheck were left out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,18 @@ def test_doctor_says_which_backend_and_why(run):
     assert code == 0
     assert "backend" in out
     assert "kernels are cached in" in out
+
+
+def test_what_runs_from_its_source_says_so(run, monkeypatch):
+    """On a machine where only PYTHONPATH names it, no package of this name is installed."""
+
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", absent)
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert "from source at" in out
 
 
 def test_the_demo_finds_the_delays(run, tmp_path):

@@ -18,6 +18,7 @@ PACKAGES = ("numpy", "numba", "pyarrow", "scipy", "dask", "pandas", "polars", "c
 
 def findings() -> Iterator[tuple[str, str]]:
     """(what, in words), the most asked first."""
+    from gpumon.api.facts import gpumon_version
     from gpumon.kernels import choose, crossover, cuda_status
 
     kernels, why = choose("auto")
@@ -27,7 +28,7 @@ def findings() -> Iterator[tuple[str, str]]:
             "crossover",
             f"tables of less than {crossover() / 2**20:,.0f} MiB stay on the CPU (not measured)",
         )
-    yield "gpumon", f"{version('gpumon')} at {Path(__file__).parent}"
+    yield "gpumon", f"{gpumon_version()} at {Path(__file__).parent}"
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     yield "processors", f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} usable"
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")

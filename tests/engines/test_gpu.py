@@ -54,21 +54,29 @@ class Column:
 
 
 class Series:
-    def __init__(self, array: pa.Array, name: str) -> None:
-        self.array, self.name = array, name
+    def __init__(self, array: pa.Array, name: str, *, ordered: bool | None = False) -> None:
+        self.array, self.name, self.ordered = array, name, ordered
 
     @property
     def dtype(self):
+        if pa.types.is_dictionary(self.array.type):
+            return SimpleNamespace(ordered=self.ordered)
         return np.dtype(self.array.type.to_pandas_dtype())
 
     def astype(self, kind: str):
-        array = self.array.dictionary_encode() if kind == "category" else self.array.cast(pa.float64())
-        return Series(array, self.name)
+        if kind == "category":  # whose order is left open
+            return Series(self.array.dictionary_encode(), self.name, ordered=None)
+        return Series(self.array.cast(pa.float64()), self.name)
+
+    @property
+    def cat(self):
+        return SimpleNamespace(as_unordered=lambda: Series(self.array, self.name))
 
     def to_pylibcudf(self):
         return Column(self.array), {}
 
     def to_arrow(self):
+        assert self.ordered is not None, "Categorical 'ordered' attribute must be set to convert to Arrow"
         return self.array
 
     def to_frame(self, name: str):
@@ -80,21 +88,35 @@ class Series:
 
 class DataFrame:
     def __init__(self, columns) -> None:
+        self.silent = {n for n, x in columns.items() if isinstance(x, Series) and x.ordered is None}
         columns = {n: x.array if isinstance(x, Series) else x for n, x in columns.items()}
         self.columns = {n: pa.array(x) if isinstance(x, np.ndarray) else x for n, x in columns.items()}
         self.iloc = Rows(self)
+
+    @property
+    def dtypes(self):
+        return {name: self[name].dtype for name in self.columns}
+
+    def copy(self, *, deep: bool):
+        assert not deep
+        return DataFrame({name: self[name] for name in self.columns})
+
+    def __setitem__(self, name: str, series: Series):
+        self.columns[name] = series.array
+        self.silent.discard(name)
 
     def __len__(self):
         return len(next(iter(self.columns.values()), ()))
 
     def __getitem__(self, name: str):
-        return Series(self.columns[name], name)
+        return Series(self.columns[name], name, ordered=None if name in self.silent else False)
 
     def head(self, n: int):
         return self.iloc[:n]
 
     def to_arrow(self, *, preserve_index):
         assert preserve_index is False
+        assert not self.silent, "Categorical 'ordered' attribute must be set to convert to Arrow"
         return pa.table(self.columns)
 
     def take(self, rows):
@@ -201,6 +223,16 @@ def test_a_frame_can_be_the_reference(rows, cudf, backend):
     assert_same(gpumon.profile(frame, backend=backend), gpumon.profile(rows, backend="cpu"))
     series = gpumon.profile(frame["single"], backend=backend)
     assert series.state("single").rows == rows.num_rows
+
+
+@STAND_INS
+def test_a_categorical_of_which_no_order_is_said_is_a_column(rows, cudf):
+    frame = DataFrame({name: rows[name].combine_chunks() for name in ("word", "small")})
+    kind = frame["word"].astype("category")
+    frame = DataFrame({"kind": kind, "small": frame["small"]})
+    expected = gpumon.profile(rows.select(["word", "small"]).rename_columns(["kind", "small"]), backend="cpu")
+    assert_same(gpumon.profile(frame, backend="cpu"), expected)
+    assert frame["kind"].ordered is None  # the user's frame is as it was
 
 
 @STAND_INS
@@ -496,6 +528,16 @@ def test_a_frame_of_cudf_leaves_the_profile_of_the_same_rows(rows, real, by):
         gpumon.profile(cudf.DataFrame.from_arrow(rows), backend="cuda"), gpumon.profile(rows, backend="cpu")
     )
     assert gpumon.profile(frame["single"], backend="cuda").state("single").rows == host.num_rows
+
+
+@DEVICE
+@OF_OTHERS
+def test_a_categorical_of_cudf_is_a_column(rows, real):
+    _, cudf = real
+    words = rows.select(["word", "small"])
+    frame = cudf.DataFrame.from_arrow(words)
+    frame["word"] = frame["word"].astype("category")
+    assert_same(gpumon.profile(frame, backend="cuda"), gpumon.profile(words, backend="cpu"))
 
 
 @DEVICE

@@ -44,7 +44,7 @@ def counted(kernels, values, valid, offsets, edges, *, into=None, places=None):
     (cells,) = kernels.numeric(
         [NumericColumn(values, valid, guide(edges), into)], offsets, places, cells=True
     )
-    return into, cells
+    return into, cells.get() if hasattr(cells, "get") else cells  # CuPy's go to the host
 
 
 def split(rows: int, parts: list[int]) -> np.ndarray:

@@ -38,7 +38,10 @@ def worked(*counted: Profile) -> dict[str, str]:
 
 
 def gpumon_version() -> str:
-    """The version of this package."""
-    from importlib.metadata import version
+    """The version of this package, or that it runs from its source without having been installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version("gpumon")
+    try:
+        return version("gpumon")
+    except PackageNotFoundError:
+        return "from source"

@@ -308,10 +308,10 @@ class CudfFrame:
     """The columns of a cuDF frame."""
 
     def __init__(self, frame: Any) -> None:
-        self.frame = frame
+        self.frame = _told(frame)
         self.rows = len(frame)
         self.schema = pa.schema(
-            [(str(f.name), f.type) for f in frame.head(0).to_arrow(preserve_index=False).schema]
+            [(str(f.name), f.type) for f in self.frame.head(0).to_arrow(preserve_index=False).schema]
         )
 
     def numbers(self, name: str) -> DeviceColumn | None:
@@ -338,7 +338,7 @@ class CudfFrame:
         """A column on the host: of strings the codes and a dictionary, which the device makes."""
         series = self.frame[name]
         if is_text(self.schema.field(name).type):
-            series = series.astype("category")
+            series = series.astype("category").cat.as_unordered()
         array = series.to_arrow()
         return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
@@ -349,6 +349,16 @@ class CudfFrame:
     def slice(self, start: int, stop: int) -> CudfFrame:
         """Neighbouring rows, without a copy."""
         return CudfFrame(self.frame.iloc[start:stop])
+
+
+def _told(frame: Any) -> Any:
+    """A cuDF frame whose categoricals say whether they are in order: those that do not, cuDF gives no one else."""
+    silent = [name for name, kind in frame.dtypes.items() if getattr(kind, "ordered", False) is None]
+    if silent:
+        frame = frame.copy(deep=False)
+        for name in silent:
+            frame[name] = frame[name].cat.as_unordered()
+    return frame
 
 
 class Arrays:
