@@ -309,6 +309,20 @@ def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing,
         assert sums == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+def test_comoments_of_more_columns_than_a_tile(kernels):
+    """And of slices without rows: first, between, last."""
+    rng = np.random.default_rng(2)
+    k, n = (19, 40) if SIMULATED else (70, 5_000)
+    x = rng.normal(size=(k, n))
+    offsets = np.array([0, 0, n // 4, n // 4, n, n])
+    for missing in (False, True):
+        x[3, 5::9] = np.nan if missing else 0.0
+        x[k - 1, 1:7] = np.nan if missing else 1.0
+        got = kernels.comoments([(column, None) for column in x], np.zeros(k), np.ones(k), offsets)
+        for sums, expected in zip(got, oracle(x, offsets), strict=True):
+            assert sums == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
 def test_rank_comoments_read_the_tables_at_the_cells(kernels):
     rng = np.random.default_rng(0)
     tables = rng.uniform(-0.5, 0.5, (3, 20))

@@ -59,6 +59,9 @@ DEVICE = True
 
 MOST_COLUMNS = 65_535  # of a launch: the second axis of a grid
 
+SUMS_AT_ONCE = 2**25
+"""Sums of products that are in memory at once: 256 MiB."""
+
 
 def numeric(
     columns: Sequence[NumericColumn],
@@ -148,16 +151,9 @@ def comoments(
     with stream():
         held = [(_values(values), _mask(valid)) for values, valid in columns]
         kinds = [pairs.KINDS[values.dtype.name] for values, _ in held]
-        sources = to_device(
-            np.array([(*_source(v, m), kind) for (v, m), kind in zip(held, kinds, strict=True)], np.int64)
-        )
-        standards = to_device(np.stack((centre, 1.0 / scale), axis=1))
-
-        def fill(start: int, x: Any, there: Any, missing: Any) -> None:
-            grid = (_blocks(x.shape[1]), len(x))
-            pairs.standardise.launch(grid, sources, standards, np.int64(start), x, there, missing)
-
-        return _comoments(fill, len(held), offsets)
+        sources = np.array([(*_source(v, m), kind) for (v, m), kind in zip(held, kinds, strict=True)], np.int64)
+        standards = np.stack((centre, 1.0 / scale), axis=1)
+        return _comoments(pairs.products_of_numbers, sources, standards, offsets)
 
 
 def rank_comoments(
@@ -166,14 +162,8 @@ def rank_comoments(
     """Co-moments of ranks; see :class:`gpumon.kernels.Kernels`."""
     with stream():
         held = [to_device(each) for each in cells]
-        sources = to_device(np.array([address(each) for each in held], np.int64))
-        ranks = to_device(tables)
-
-        def fill(start: int, x: Any, there: Any, missing: Any) -> None:
-            grid = (_blocks(x.shape[1]), len(x))
-            pairs.rank.launch(grid, sources, ranks, np.int64(start), x, there, missing)
-
-        return _comoments(fill, len(held), offsets)
+        sources = np.array([[address(each)] for each in held], np.int64)
+        return _comoments(pairs.products_of_ranks, sources, tables, offsets)
 
 
 def classes(
@@ -332,32 +322,60 @@ def _sums(
     return whole
 
 
-def _comoments(fill: Callable[[int, Any, Any, Any], None], k: int, offsets: NDArray[np.int64]) -> Comoments:
-    """Sums over pairs, a block of rows at a time by matrix products, the blocks in the order of the rows.
+def _comoments(
+    kernel: Kernel, sources: NDArray[np.int64], numbers: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> Comoments:
+    """Sums over pairs of the columns that ``kernel`` reads.
 
-    ``fill`` writes the numbers of a block, zeros for missing ones, where they are there, and how many are missing.
+    Where no number is missing, those of single columns, their products with a column of ones, serve all pairs.
+    """
+    k, slices = len(sources), offsets.size - 1
+    value, there, square = pairs.VALUE, pairs.THERE, pairs.SQUARE
+    columns, read = to_device(sources), to_device(numbers)
+    work, items = _work(offsets, pairs.CHUNK)
+    given = kernel, columns, read, to_device(work), to_device(items)
+    products, missing = _products(given, k + 1, value, value)
+    if missing:
+        n, s, q = (_products(given, k, side, there)[0] for side in (there, value, square))
+    else:
+        n = np.broadcast_to(np.diff(offsets)[:, None, None], (slices, k, k))
+        s = np.broadcast_to(products[:, :k, k:], (slices, k, k))
+        q = np.broadcast_to(np.diagonal(products, axis1=1, axis2=2)[:, :k, None], (slices, k, k))
+    return Comoments(n.astype(np.int64), s.copy(), q.copy(), np.ascontiguousarray(products[:, :k, :k]))
+
+
+def _products(
+    given: tuple[Kernel, Any, Any, Any, Any], k: int, left: int, right: int
+) -> tuple[NDArray[np.float64], bool]:
+    """Sums of the products of k columns with themselves, (slices, k, k), and whether a number was missing.
+
+    ``left`` and ``right`` say what the columns hold on either side; if the same, one half is made of the other.
     """
     xp = arrays()
-    slices = offsets.size - 1
-    n, s, q, g = (xp.zeros((slices, k, k)) for _ in range(4))
-    most = max(pairs.BLOCK // max(k, 1), 1)
-    for part, (first, last) in enumerate(pairwise(offsets.tolist())):
-        for start in range(first, last, most):
-            rows = min(most, last - start)
-            x, there, missing = xp.empty((k, rows)), xp.empty((k, rows)), xp.zeros(1, np.int64)
-            fill(start, x, there, missing)
-            with np.errstate(over="ignore", invalid="ignore"):
-                products = x @ x.T
-                g[part] += products
-                if to_host(missing)[0]:
-                    n[part] += there @ there.T
-                    s[part] += x @ there.T
-                    q[part] += (x * x) @ there.T
-                else:  # then each sum is that of one column
-                    n[part] += float(rows)
-                    s[part] += x.sum(axis=1)[:, None]
-                    q[part] += xp.diagonal(products)[:, None]
-    return Comoments(to_host(n).astype(np.int64), to_host(s), to_host(q), to_host(g))
+    kernel, sources, numbers, work, items = given
+    along = -(-k // pairs.TILE)
+    tiles = np.array(
+        [(i, j, left, right) for i in range(along) for j in range(along) if left != right or j <= i], np.int64
+    )
+    slices, width = len(items) - 1, along * pairs.TILE
+    whole = np.zeros((slices, width, width))
+    missing = xp.zeros(1, np.int32)
+    most = max(SUMS_AT_ONCE // (max(len(work), slices) * pairs.PRODUCTS), 1)
+    for start in range(0, len(tiles), most):
+        some = tiles[start : start + most]
+        parts = xp.empty((len(work), len(some), pairs.PRODUCTS))
+        sums = xp.empty((slices, len(some), pairs.PRODUCTS))
+        kernel.launch((len(work), len(some)), sources, numbers, work, to_device(some), parts, missing)
+        pairs.add_products.launch(
+            (slices * len(some), pairs.PRODUCTS // pairs.ACROSS), parts, items, sums
+        )
+        found = to_host(sums).reshape(slices, len(some), pairs.TILE, pairs.TILE)
+        for (i, j, *_), tile in zip(some.tolist(), np.moveaxis(found, 1, 0), strict=True):
+            rows, columns = (slice(at * pairs.TILE, (at + 1) * pairs.TILE) for at in (i, j))
+            whole[:, rows, columns] = tile
+            if left == right:
+                whole[:, columns, rows] = np.swapaxes(tile, 1, 2)
+    return whole[:, :k, :k], bool(to_host(missing)[0])
 
 
 def _of_one_type(
@@ -386,7 +404,7 @@ def _of_one_type(
     extremes = xp.zeros((slices, len(passes), 2), np.float64)
     count.launch((len(work), len(passes)), passes, work_there, *tables.arrays, counts, parts)
     distinct_values.launch((len(work), len(once)), to_device(once), work_there, registers)
-    numbers.merge.launch((_blocks(slices * len(passes)),), parts, to_device(items), moments, extremes)
+    numbers.merge.launch((slices * len(passes),), parts, to_device(items), moments, extremes)
     found = to_host(counts), to_host(moments), to_host(extremes), to_host(registers.astype(np.uint8))
     return [(tables.joined(i, *found), tables.cells_of(i, written)) for i in range(len(columns))]
 
@@ -436,7 +454,7 @@ class _Tables:
         self.sizes = sizes
         self.arrays = (
             to_device(limits),
-            to_device(np.stack([table.first for table in made])),
+            to_device(np.stack([_spans(table.first) for table in made])),
             to_device(np.array([[table.origin, table.scale] for table in made], real)),
             to_device(np.array(grids, np.int32)),
         )
@@ -479,6 +497,11 @@ def _joined(passes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     finite = passes[0][:, 1:-3].sum(axis=1, keepdims=True)
     bins = np.diff(np.concatenate((below, finite), axis=1), axis=1, prepend=0)
     return np.concatenate((passes[0][:, :1], bins, passes[0][:, -3:]), axis=1)
+
+
+def _spans(first: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """The first cell of every piece, and the last in the upper half: one read for both."""
+    return first[:-1] | (first[1:].astype(np.uint32) << np.uint32(16))
 
 
 @lru_cache(maxsize=16)

@@ -46,7 +46,7 @@ CHUNK = 131_072
 """Rows that a block counts."""
 
 PIECES = 4096
-"""Pieces of a guide table: with its edges and counters it takes 25 kB of shared memory, so six blocks fit."""
+"""Pieces of a guide table: with the edges and the counters it takes 34 kB of shared memory, so six blocks fit."""
 
 EDGES = 2048
 """Edges of a column in one pass; a column with more takes several."""
@@ -56,8 +56,7 @@ RAGGED = 16  # rows at most before the first and after the last sixteen bytes th
 
 LIMITS = EDGES + 2
 HALF = PIECES // 2
-TABLE = PIECES + 1  # shapes of shared arrays must be names
-CELLS = EDGES + 5
+CELLS = EDGES + 5  # shapes of shared arrays must be names
 
 
 @inline
@@ -154,52 +153,95 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         return uint32(step)
 
     @inline
-    def add(x, there, row, cells, limits, first, grid, centre, state, out):
-        """Count one value. What differs between values is selected, not branched on, but for the search.
+    def span_of(x, spans, grid):
+        """The first cell that a value's piece can be, and the last; which of them is for ``searched`` to say."""
+        linear, origin, scale, shift, base, _ = grid
+        return spans[piece_of(x, linear, origin, scale, shift, base)]
+
+    @inline
+    def searched(x, span, limits):
+        """The cell of a value by binary search. A piece has one edge or none almost everywhere: one step, no loop.
 
         Numba widens int32 + int32 to int64 and lets signed indices count from the end: hence the casts.
         """
-        linear, origin, scale, shift, base, m = grid
-        deviations, squares, least, most = state
-        piece = piece_of(x, linear, origin, scale, shift, base)
-        cell, stop = uint32(first[piece]), uint32(first[uint32(piece + uint32(1))])
+        cell, stop = uint32(span & uint32(0xFFFF)), uint32(span >> uint32(16))
+        if cell < stop:
+            middle = uint32(uint32(cell + stop) >> uint32(1))
+            above = limits[middle] <= x
+            stop = stop if above else middle
+            cell = uint32(middle + uint32(1)) if above else cell
         while cell < stop:
             middle = uint32(uint32(cell + stop) >> uint32(1))
             above = limits[middle] <= x
             stop = stop if above else middle
             cell = uint32(middle + uint32(1)) if above else cell
+        return cell
+
+    @inline
+    def moved(x, centre, state):
+        """The sums and extremes with one more value; NaN leaves them as they are."""
+        deviations, squares, least, most = state
+        near = x if abs(x) < real(math.inf) else centre
+        deviation = float64(near) - float64(centre)
+        return deviations + deviation, squares + deviation * deviation, min(least, x), max(most, x)
+
+    @inline
+    def add_there(x, span, cells, limits, centre, m, state):
+        """Count a value of a column without nulls."""
+        cell = searched(x, span, limits)
+        cuda.atomic.add(cells, cell if x == x else uint32(m + uint32(1)), 1)
+        return moved(x, centre, state)
+
+    @inline
+    def add(x, there, row, cells, limits, spans, grid, centre, state, out):
+        """Count one value, or a null. What differs is selected, not branched on, but for the search."""
+        m = grid[5]
+        cell = searched(x, span_of(x, spans, grid), limits)
         cell = cell if x == x and there else uint32(m + uint32(1))
         if out != uint64(0):
             store_16(out, row, uint16(cell))
-        cell = cell if there else uint32(m + uint32(2))
-        cuda.atomic.add(cells, cell, 1)
-        deviation = float64(x) - centre if there and abs(x) < real(math.inf) else float64(0.0)
-        x = x if there else real(math.nan)  # which min and max pass over
-        return deviations + deviation, squares + deviation * deviation, min(least, x), max(most, x)
+        cuda.atomic.add(cells, cell if there else uint32(m + uint32(2)), 1)
+        return moved(x if there else real(math.nan), centre, state)
+
+    @inline
+    def add_word(word, cells, limits, spans, grid, centre, state):
+        """Count the values of eight bytes, or the two halves of them: what can be read at once is read at once."""
+        m = grid[5]
+        if size == 8:
+            x = decode(word)
+            return add_there(x, span_of(x, spans, grid), cells, limits, centre, m, state)
+        for k in range(half // 2):
+            x = decode(word >> uint64(2 * width * k))
+            y = decode(word >> uint64(2 * width * k + width))
+            first, second = span_of(x, spans, grid), span_of(y, spans, grid)
+            state = add_there(x, first, cells, limits, centre, m, state)
+            state = add_there(y, second, cells, limits, centre, m, state)
+        return state
 
     @kernel(
         f"count {name}",
         (
             *first_arrays,
             real[:, ::1],
-            uint16[:, ::1],
+            uint32[:, ::1],
             real[:, ::1],
             int32[:, ::1],
             int64[:, :, ::1],
             float64[:, :, ::1],
         ),
     )
-    def count(sources, work, all_limits, all_first, scales, grids, counts, parts):
+    def count(sources, work, all_limits, all_spans, scales, grids, counts, parts):
         """Add the cells of a chunk to ``counts`` and write its moments and extremes to ``parts``.
 
         Blocks (items of work, columns). ``sources`` (columns, 4): address of the values and of the validity mask, its
-        first bit, and where the cells of the values are to be written (0: nowhere); ``work`` (items, 3): first row, the row after the last, slice; ``all_limits`` (columns, LIMITS),
-        ``all_first`` (columns, PIECES + 1), ``scales`` (columns, 2): origin and scale of the grid, ``grids``
+        first bit, and where the cells of the values are to be written (0: nowhere); ``work`` (items, 3): first row,
+        the row after the last, slice; ``all_limits`` (columns, LIMITS), ``all_spans`` (columns, PIECES): the first cell
+        of every piece, and the last in the upper half; ``scales`` (columns, 2): origin and scale of the grid, ``grids``
         (columns, 4): whether it is linear, shift, base, number of limits; ``counts`` (slices, columns, cells),
         ``parts`` (items, columns, 6): finite values, centre, sums of deviations and of their squares, extremes.
         """
         limits = cuda.shared.array(LIMITS, real)
-        first = cuda.shared.array(TABLE, uint16)
+        spans = cuda.shared.array(PIECES, uint32)
         cells = cuda.shared.array(CELLS, int32)
         tree = cuda.shared.array(THREADS, float64)
         t = int32(cuda.threadIdx.x)
@@ -213,8 +255,8 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
             cells[i] = 0
             i = int32(i + THREADS)
         i = t
-        while i <= PIECES:
-            first[i] = all_first[column, i]
+        while i < PIECES:
+            spans[i] = all_spans[column, i]
             i = int32(i + THREADS)
         start = work[item, 0]
         n = int32(work[item, 1] - start)
@@ -244,9 +286,10 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
             i = int32(i + THREADS)
         near = total(tree, t, near)
         known = total(tree, t, float64(finite))
-        centre = near * (float64(SAMPLE) / known) if known > 0 else float64(0.0)
-        centre = centre if abs(centre) < math.inf else float64(0.0)
+        centre = real(near * (float64(SAMPLE) / known)) if known > 0 else real(0.0)
+        centre = centre if abs(centre) < real(math.inf) else real(0.0)
 
+        plain = mask == uint64(0) and out == uint64(0)
         state = (float64(0.0), float64(0.0), real(math.inf), real(-math.inf))
         head = min(n, int32((uint64(16) - (values & uint64(15))) & uint64(15)) // int32(size))
         vectors = int32((n - head) // int32(each))
@@ -260,22 +303,26 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
                     ahead = load_vector(body, int64(min(int32(i + THREADS), int32(vectors - 1))))
                 else:
                     now = load_vector(body, int64(i))
-                bits = validity(mask, bit + head + int64(i) * each, last, each)
-                row = int64(head) + int64(i) * each
-                for k in range(half):
-                    x = decode(now[0] >> uint64(width * k))
-                    there = uint32(uint32(bits >> uint32(k)) & uint32(1)) != uint32(0)
-                    state = add(x, there, row + k, cells, limits, first, grid, centre, state, out)
-                for k in range(half):
-                    x = decode(now[1] >> uint64(width * k))
-                    there = uint32(uint32(bits >> uint32(half + k)) & uint32(1)) != uint32(0)
-                    state = add(x, there, row + half + k, cells, limits, first, grid, centre, state, out)
+                if plain:
+                    state = add_word(now[0], cells, limits, spans, grid, centre, state)
+                    state = add_word(now[1], cells, limits, spans, grid, centre, state)
+                else:
+                    bits = validity(mask, bit + head + int64(i) * each, last, each)
+                    row = int64(head) + int64(i) * each
+                    for k in range(half):
+                        x = decode(now[0] >> uint64(width * k))
+                        there = uint32(uint32(bits >> uint32(k)) & uint32(1)) != uint32(0)
+                        state = add(x, there, row + k, cells, limits, spans, grid, centre, state, out)
+                    for k in range(half):
+                        x = decode(now[1] >> uint64(width * k))
+                        there = uint32(uint32(bits >> uint32(half + k)) & uint32(1)) != uint32(0)
+                        state = add(x, there, row + half + k, cells, limits, spans, grid, centre, state, out)
                 i = int32(i + THREADS)
         row = t if t < head else int32(head + vectors * int32(each) + t - int32(RAGGED))
         if t < head or (t >= int32(RAGGED) and row < n):
             x = decode(uint64(load(values, int64(row))))
             there = is_valid(mask, bit + row)
-            state = add(x, there, int64(row), cells, limits, first, grid, centre, state, out)
+            state = add(x, there, int64(row), cells, limits, spans, grid, centre, state, out)
 
         deviations = total(tree, t, state[0])
         squares = total(tree, t, state[1])
@@ -283,7 +330,7 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         most = largest(tree, t, float64(state[3]))
         if t == 0:
             parts[item, column, 0] = n - cells[0] - cells[m] - cells[m + 1] - cells[m + 2]
-            parts[item, column, 1] = centre
+            parts[item, column, 1] = float64(centre)
             parts[item, column, 2] = deviations
             parts[item, column, 3] = squares
             parts[item, column, 4] = least
@@ -430,47 +477,73 @@ Integers of up to 16 bits are exact in float32, which is faster; those of 64 bit
 """
 
 
-@kernel("merge", (float64[:, :, ::1], int64[::1], float64[:, :, ::1], float64[:, :, ::1]), blocks=2)
-def merge(parts, items, moments, extremes):
-    """Merge the parts of every column and slice in the order of the rows, by Chan's update; one thread for each.
+@inline
+def merged(n, mean, m2, k, other, squares):
+    """Chan's update: the moments of two sets as those of one."""
+    after = n + k
+    delta = other - mean
+    both = mean + delta * (k / after) if k > 0 else mean
+    m2 += squares
+    m2 += delta * delta * (n * (k / after)) if n > 0 and k > 0 else float64(0.0)
+    return after, (both if n > 0 else other), m2
 
-    ``items`` (slices + 1,): slice s has the parts items[s] … items[s + 1] − 1; ``moments`` (slices, columns, 3),
-    ``extremes`` (slices, columns, 2).
+
+@kernel("merge", (float64[:, :, ::1], int64[::1], float64[:, :, ::1], float64[:, :, ::1]))
+def merge(parts, items, moments, extremes):
+    """Merge the parts of every column and slice in the order of the rows; blocks (slices · columns,).
+
+    A thread merges neighbouring parts, a tree those of the threads. ``items`` (slices + 1,): slice s has the parts
+    items[s] … items[s + 1] − 1; ``moments`` (slices, columns, 3), ``extremes`` (slices, columns, 2).
     """
-    columns = parts.shape[1]
-    place = cuda.grid(1)
-    if place >= columns * (items.size - 1):
-        return
-    s = place // columns
-    column = place % columns
+    ns = cuda.shared.array(THREADS, float64)
+    means = cuda.shared.array(THREADS, float64)
+    sums = cuda.shared.array(THREADS, float64)
+    lows = cuda.shared.array(THREADS, float64)
+    highs = cuda.shared.array(THREADS, float64)
+    t = int32(cuda.threadIdx.x)
+    columns = int64(parts.shape[1])
+    s = int64(cuda.blockIdx.x) // columns
+    column = int64(cuda.blockIdx.x) % columns
     n = float64(0.0)
     mean = float64(0.0)
     m2 = float64(0.0)
     least = float64(math.inf)
     most = float64(-math.inf)
-    i = items[s]
-    while i < items[s + 1]:
+    given = items[s + 1] - items[s]
+    each = (given + THREADS - 1) // THREADS
+    i = items[s] + min(t * each, given)
+    stop = items[s] + min((t + 1) * each, given)
+    while i < stop:
         k = parts[i, column, 0]
         if k > 0:
             shift = parts[i, column, 2] / k
-            own = parts[i, column, 1] + shift
             squares = parts[i, column, 3]
             if squares < math.inf:  # else they are beyond the largest float, whatever their mean
                 squares -= parts[i, column, 2] * shift
-            delta = own - mean
-            after = n + k
-            mean = own if n == 0 else mean + delta * (k / after)
-            m2 += squares if squares > 0 else float64(0.0)
-            m2 += float64(0.0) if n == 0 else delta * delta * (n * (k / after))
-            n = after
+            squares = squares if squares > 0 else float64(0.0)
+            n, mean, m2 = merged(n, mean, m2, k, parts[i, column, 1] + shift, squares)
         least = min(least, parts[i, column, 4])
         most = max(most, parts[i, column, 5])
         i += 1
-    moments[s, column, 0] = n
-    moments[s, column, 1] = mean
-    moments[s, column, 2] = m2
-    extremes[s, column, 0] = least + float64(0.0)  # −0.0 is 0.0
-    extremes[s, column, 1] = most + float64(0.0)
+    ns[t], means[t], sums[t], lows[t], highs[t] = n, mean, m2, least, most
+    cuda.syncthreads()
+    step = int32(1)
+    while step < int32(THREADS):
+        if t % int32(2 * step) == 0 and ns[t + step] + ns[t] > 0:
+            ns[t], means[t], sums[t] = merged(
+                ns[t], means[t], sums[t], ns[t + step], means[t + step], sums[t + step]
+            )
+        if t % int32(2 * step) == 0:
+            lows[t] = min(lows[t], lows[t + step])
+            highs[t] = max(highs[t], highs[t + step])
+        cuda.syncthreads()
+        step = int32(step * int32(2))
+    if t == 0:
+        moments[s, column, 0] = ns[0]
+        moments[s, column, 1] = means[0]
+        moments[s, column, 2] = sums[0]
+        extremes[s, column, 0] = lows[0] + float64(0.0)  # −0.0 is 0.0
+        extremes[s, column, 1] = highs[0] + float64(0.0)
 
 
 @kernel("distinct hashes", (uint64[::1], int64[:, ::1], int32[:, ::1]))
