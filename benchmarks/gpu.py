@@ -256,6 +256,9 @@ def competitors(sizes: Sizes) -> Iterator[dict[str, Any]]:
             "seconds": seconds,
             "values/s": len(x) / seconds,
         }
+    matrix = xp.stack([values("normal", "float32", sizes.rows // 8, seed)[0] for seed in range(8)])
+    seconds = median(lambda: xp.corrcoef(matrix, dtype=np.float64), sizes.repeats)
+    yield {"what": f"{xp.__name__}.corrcoef", "columns": 8, "rows": sizes.rows // 8, "seconds": seconds}
     if find_spec("cudf") is None:
         yield {"what": "cuDF describe, value_counts", "left out": "cuDF is not installed"}
         return
@@ -291,8 +294,13 @@ def scan(sizes: Sizes) -> Iterator[dict[str, Any]]:
         start = time.perf_counter()
         gpumon.scan(held, reference, backend="cuda", metrics=metrics)
         spans.append(time.perf_counter() - start)
+    with Clock() as clock:
+        gpumon.scan(held, reference, backend="cuda", metrics=metrics)
     seconds = statistics.median(spans[1:])
-    yield {"what": "scan", "rows": rows, "columns": n, "seconds": seconds, "values/s": rows * n / seconds}
+    yield {
+        "what": "scan", "rows": rows, "columns": n, "seconds": seconds, "values/s": rows * n / seconds,
+        "kernels": clock.seconds(),
+    }  # fmt: skip
     without = [metric for metric in metrics if "correlation" not in metric.id]
     spans = []
     for _ in range(sizes.repeats + 1):

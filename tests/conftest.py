@@ -28,7 +28,7 @@ def small_blocks():
     """The CUDA kernels are tested in the simulator too (``NUMBA_ENABLE_CUDASIM=1``), a thread of Python for each of theirs."""
     from gpumon.kernels.cuda import categories, numbers, pairs, predictions, toolchain
 
-    sizes = {"THREADS": 32, "CHUNK": 200, "PIECES": 256, "HALF": 128}
+    sizes = {"THREADS": 32, "CHUNK": 200, "PIECES": 256, "HALF": 128, "TABLE": 257}
     sizes |= {"EDGES": 300, "LIMITS": 302, "CELLS": 305, "SHARED_CODES": 6, "SUMS_AT_ONCE": 600}
     sizes |= {"TILE": 16, "SIDE": 4, "ROWS": 8, "WIDE": 17, "BESIDE": 136, "WHOLE": 272, "PRODUCTS": 256}
     sizes |= {"ACROSS": 8}

@@ -25,6 +25,7 @@ __all__ = [
     "load_64",
     "load_vector",
     "store_16",
+    "store_32",
 ]
 
 if config.ENABLE_CUDASIM:
@@ -46,6 +47,11 @@ if config.ENABLE_CUDASIM:
     def store_16(address: Any, i: Any, value: Any) -> None:
         """Write two bytes."""
         ctypes.c_uint16.from_address(int(address) + 2 * int(i)).value = int(value)
+
+    def store_32(address: Any, i: Any, value: Any) -> None:
+        """Write four bytes to an address that 4 divides."""
+        assert int(address) % 4 == 0
+        ctypes.c_uint32.from_address(int(address) + 4 * int(i)).value = int(value)
 
     def _reinterpret(of: str, to: str, dtype: Any) -> Any:
         def reinterpret(x: Any) -> Any:
@@ -95,16 +101,21 @@ else:
 
         return result(types.uint64, types.int64), code
 
-    @intrinsic
-    def store_16(typing: Any, address: Any, i: Any, value: Any) -> Any:  # noqa: ARG001
-        """Write two bytes of global memory."""
+    def _storer(bits: int, kind: Any) -> Any:
+        @intrinsic
+        def store(typing: Any, address: Any, i: Any, value: Any) -> Any:  # noqa: ARG001
+            """Write to global memory."""
 
-        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-            pointer = builder.inttoptr(arguments[0], ir.IntType(16).as_pointer(1))
-            builder.store(arguments[2], builder.gep(pointer, [arguments[1]]), align=2)
-            return context.get_dummy_value()
+            def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+                pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer(1))
+                builder.store(arguments[2], builder.gep(pointer, [arguments[1]]), align=bits // 8)
+                return context.get_dummy_value()
 
-        return types.void(types.uint64, types.int64, types.uint16), code
+            return types.void(types.uint64, types.int64, kind), code
+
+        return store
+
+    store_16, store_32 = _storer(16, types.uint16), _storer(32, types.uint32)
 
     def _reinterpreter(of: Any, to: Any, llvm: Any) -> Any:
         @intrinsic

@@ -116,11 +116,15 @@ def rounded_up(edges: NDArray[np.float64], real: type[np.floating[Any]]) -> NDAr
 
 
 def guide(
-    edges: NDArray[np.float64], pieces: int = PIECES, real: type[np.floating[Any]] = np.float64
+    edges: NDArray[np.float64],
+    pieces: int = PIECES,
+    real: type[np.floating[Any]] = np.float64,
+    good: float = GOOD,
 ) -> Guide:
     """The guide table of ``edges`` (m,), on whichever grid leaves fewest edges to step over.
 
-    ``pieces`` (even, below 2¹⁶) is its size, ``real`` (float32 or float64) the type of the values to be found.
+    ``pieces`` (even, below 2¹⁶) is its size, ``real`` (float32 or float64) the type of the values to be found. A grid
+    with at most ``good`` edges in the piece of an edge is taken without a look at the others.
 
     >>> table = guide(np.array([0.0, 1.0, 2.0]))
     >>> int(table.first[pieces_of(np.array([1.5]), table)[0]])
@@ -134,7 +138,7 @@ def guide(
         together = _edges_to_step_over(pieces_of(inside, grid))
         if best is None or together < least:
             best, least = grid, together
-        if least <= GOOD:
+        if least <= good:
             break
     assert best is not None
     best.first[1:] = np.cumsum(np.bincount(pieces_of(bounds, best), minlength=pieces))
@@ -196,10 +200,14 @@ def _linear(
     last = edges.size - 1
     low, high = float(edges[round(last * trim)]), float(edges[round(last * (1 - trim))])
     with np.errstate(over="ignore", divide="ignore"):
-        scale = float(bounds.dtype.type(np.float64(pieces - 1) / (np.float64(high) - low)))
-    if not 0 < scale < np.inf:
-        scale = 1.0
-    return _empty(bounds, pieces, linear=True, origin=low, scale=scale, shift=0, base=0)
+        scale = float(bounds.dtype.type(np.float64(pieces - 3) / (np.float64(high) - low)))
+        if not 0 < scale < np.inf:
+            scale = 1.0
+        origin = float(
+            bounds.dtype.type(low - 1.0 / scale)
+        )  # the first piece is of what lies below the edges
+    origin = origin if np.isfinite(origin) else low
+    return _empty(bounds, pieces, linear=True, origin=origin, scale=scale, shift=0, base=0)
 
 
 def _bits(

@@ -12,9 +12,9 @@ default stream of the current device, so calls from several threads queue there.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from gpumon.kernels.forest import walked
 from gpumon.kernels.lookup import guide as guide_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,13 +76,14 @@ def numeric(
     with stream():
         held = [(_values(column.values), _mask(column.valid)) for column in columns]
         for i, (values, _) in enumerate(held):
-            by_type.setdefault(values.dtype.name, []).append(i)
+            by_type.setdefault(_name(values.dtype), []).append(i)
         for name, of_type in by_type.items():
             for some in _groups(of_type):
                 guides = tuple(columns[i].guide for i in some)
-                counted = _of_one_type(name, [held[i] for i in some], offsets, guides, cells=cells)
-                for i, (counts, found[i]) in zip(some, counted, strict=True):
-                    _add(columns[i].into, places, counts)
+                counts, written = _of_one_type(name, [held[i] for i in some], offsets, guides, cells=cells)
+                _add([columns[i].into for i in some], places, counts)
+                for i, cells_of_one in zip(some, written, strict=True):
+                    found[i] = cells_of_one
     return found if cells else []
 
 
@@ -150,8 +151,10 @@ def comoments(
     """Co-moments of standardised columns; see :class:`gpumon.kernels.Kernels`."""
     with stream():
         held = [(_values(values), _mask(valid)) for values, valid in columns]
-        kinds = [pairs.KINDS[values.dtype.name] for values, _ in held]
-        sources = np.array([(*_source(v, m), kind) for (v, m), kind in zip(held, kinds, strict=True)], np.int64)
+        kinds = [pairs.KINDS[_name(values.dtype)] for values, _ in held]
+        sources = np.array(
+            [(*_source(v, m), kind) for (v, m), kind in zip(held, kinds, strict=True)], np.int64
+        )
         standards = np.stack((centre, 1.0 / scale), axis=1)
         return _comoments(pairs.products_of_numbers, sources, standards, offsets)
 
@@ -366,9 +369,7 @@ def _products(
         parts = xp.empty((len(work), len(some), pairs.PRODUCTS))
         sums = xp.empty((slices, len(some), pairs.PRODUCTS))
         kernel.launch((len(work), len(some)), sources, numbers, work, to_device(some), parts, missing)
-        pairs.add_products.launch(
-            (slices * len(some), pairs.PRODUCTS // pairs.ACROSS), parts, items, sums
-        )
+        pairs.add_products.launch((slices * len(some), pairs.PRODUCTS // pairs.ACROSS), parts, items, sums)
         found = to_host(sums).reshape(slices, len(some), pairs.TILE, pairs.TILE)
         for (i, j, *_), tile in zip(some.tolist(), np.moveaxis(found, 1, 0), strict=True):
             rows, columns = (slice(at * pairs.TILE, (at + 1) * pairs.TILE) for at in (i, j))
@@ -385,7 +386,7 @@ def _of_one_type(
     guides: tuple[Guide, ...],
     *,
     cells: bool,
-) -> list[tuple[NumericCounts, Any]]:
+) -> tuple[_Counted, list[Any]]:
     """Counts and cells of columns of one type. One with more edges than a pass can hold stands in several places."""
     xp = arrays()
     real, count, distinct_values = numbers.VARIANTS[name]
@@ -405,31 +406,51 @@ def _of_one_type(
     count.launch((len(work), len(passes)), passes, work_there, *tables.arrays, counts, parts)
     distinct_values.launch((len(work), len(once)), to_device(once), work_there, registers)
     numbers.merge.launch((slices * len(passes),), parts, to_device(items), moments, extremes)
-    found = to_host(counts), to_host(moments), to_host(extremes), to_host(registers.astype(np.uint8))
-    return [(tables.joined(i, *found), tables.cells_of(i, written)) for i in range(len(columns))]
-
-
-def _add(into: NumericCounts, places: NDArray[np.int64], found: NumericCounts) -> None:
-    """Add the counts of each slice at its place; places differ."""
-    into.counts[places] += found.counts
-    into.moments[places] = _merged(into.moments[places], found.moments)
-    least, largest = into.extremes[places].T
-    into.extremes[places] = np.stack(
-        (np.minimum(least, found.extremes[:, 0]), np.maximum(largest, found.extremes[:, 1])), axis=1
+    first = tables.first
+    found = _Counted(
+        tables.joined(to_host(counts)),
+        to_host(moments)[:, first],
+        to_host(extremes)[:, first],
+        to_host(registers.astype(np.uint8)),
     )
-    into.registers[places] = np.maximum(into.registers[places], found.registers)
+    return found, [tables.cells_of(i, written) for i in range(len(columns))]
+
+
+class _Counted(NamedTuple):
+    """What some columns left behind."""
+
+    counts: list[NDArray[np.int64]]  # (slices, m + 5) of every column
+    moments: NDArray[np.float64]  # (slices, columns, 3)
+    extremes: NDArray[np.float64]  # (slices, columns, 2)
+    registers: NDArray[np.uint8]  # (slices, columns, REGISTERS)
+
+
+def _add(into: Sequence[NumericCounts], places: NDArray[np.int64], found: _Counted) -> None:
+    """Add the counts of each slice at its place; places differ. What is small is merged for all columns at once."""
+    before = np.stack([each.moments[places] for each in into], axis=1)
+    moments = _merged(before, found.moments)
+    spans = np.stack([each.extremes[places] for each in into], axis=1)
+    least = np.minimum(spans[..., 0], found.extremes[..., 0])
+    spans = np.stack((least, np.maximum(spans[..., 1], found.extremes[..., 1])), axis=2)
+    new = not before[..., 0].any()  # then nothing has been counted at these places
+    for i, (each, counts) in enumerate(zip(into, found.counts, strict=True)):
+        each.counts[places] += counts
+        each.moments[places] = moments[:, i]
+        each.extremes[places] = spans[:, i]
+        registers = found.registers[:, i]
+        each.registers[places] = registers if new else np.maximum(each.registers[places], registers)
 
 
 def _merged(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Chan's merge of moments (slices, 3)."""
-    before, n = left[:, 0], right[:, 0]
+    """Chan's merge of moments (…, 3)."""
+    before, n = left[..., 0], right[..., 0]
     after = np.maximum(before + n, 1.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        delta = right[:, 1] - left[:, 1]
-        mean = left[:, 1] + delta * (n / after)
-        m2 = left[:, 2] + right[:, 2] + delta * delta * (before * (n / after))
-    merged = np.stack((before + n, mean, m2), axis=1)
-    return np.where((before == 0)[:, None], right, np.where((n == 0)[:, None], left, merged))
+        delta = right[..., 1] - left[..., 1]
+        mean = left[..., 1] + delta * (n / after)
+        m2 = left[..., 2] + right[..., 2] + delta * delta * (before * (n / after))
+    merged = np.stack((before + n, mean, m2), axis=-1)
+    return np.where((before == 0)[..., None], right, np.where((n == 0)[..., None], left, merged))
 
 
 class _Tables:
@@ -441,7 +462,9 @@ class _Tables:
             for i, edges in enumerate(guide.edges for guide in guides)
             for start in range(0, max(edges.size, 1), numbers.EDGES)
         ]
-        made = [guide_of(np.asarray(edges, np.float64), numbers.PIECES, real) for _, edges in passes]
+        made = [
+            guide_of(np.asarray(edges, np.float64), numbers.PIECES, real, numbers.GOOD) for _, edges in passes
+        ]
         limits = np.full((len(made), numbers.LIMITS), np.nan, real)
         sizes = np.array([edges.size + 2 for _, edges in passes], np.int32)
         for row, table, size in zip(limits, made, sizes, strict=True):
@@ -450,6 +473,10 @@ class _Tables:
             [table.linear, table.shift, table.base, size] for table, size in zip(made, sizes, strict=True)
         ]
         self.column = np.array([i for i, _ in passes])
+        self.places: list[list[int]] = [[] for _ in guides]
+        for place, (i, _) in enumerate(passes):
+            self.places[i].append(place)
+        self.first = np.array([places[0] for places in self.places])
         self.cells = int(sizes.max()) + 3
         self.sizes = sizes
         self.arrays = (
@@ -459,26 +486,17 @@ class _Tables:
             to_device(np.array(grids, np.int32)),
         )
 
-    def joined(
-        self,
-        column: int,
-        counts: NDArray[np.int64],
-        moments: NDArray[np.float64],
-        extremes: NDArray[np.float64],
-        registers: NDArray[np.uint8],
-    ) -> NumericCounts:
-        """What one column left behind, its passes as one."""
-        places = np.flatnonzero(self.column == column)
-        first = int(places[0])
-        parts = [counts[:, i, : self.sizes[i] + 3] for i in places]
-        return NumericCounts(
-            _joined(parts), moments[:, first], extremes[:, first], np.ascontiguousarray(registers[:, column])
-        )
+    def joined(self, counts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The counts of every column, (slices, m + 5) each, its passes as one."""
+        parts = [counts[:, i, : size + 3] for i, size in enumerate(self.sizes.tolist())]
+        if len(self.first) == len(parts):
+            return parts
+        return [_joined([parts[i] for i in places]) for places in self.places]
 
     def cells_of(self, column: int, written: Sequence[Any]) -> Any:
         """The cells of one column's values, its passes as one."""
         xp = arrays()
-        places = np.flatnonzero(self.column == column).tolist()
+        places = self.places[column]
         first = written[places[0]]
         if len(places) == 1 or not first.size:
             return first
@@ -492,16 +510,18 @@ class _Tables:
 def _joined(passes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The cells on all edges, from those on the first of them, on the next ones, and so on: (slices, m + 5) each."""
     if len(passes) == 1:
-        return np.ascontiguousarray(passes[0])
+        return passes[0]
     below = np.concatenate([np.cumsum(cells[:, 1:-4], axis=1) for cells in passes], axis=1)  # under each edge
     finite = passes[0][:, 1:-3].sum(axis=1, keepdims=True)
     bins = np.diff(np.concatenate((below, finite), axis=1), axis=1, prepend=0)
     return np.concatenate((passes[0][:, :1], bins, passes[0][:, -3:]), axis=1)
 
 
-def _spans(first: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """The first cell of every piece, and the last in the upper half: one read for both."""
-    return first[:-1] | (first[1:].astype(np.uint32) << np.uint32(16))
+def _spans(first: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The first cell of every piece, and in the upper bits how many edges it has: one read for both."""
+    edges = np.diff(first, append=first[-1:])
+    most = np.uint16((1 << (16 - numbers.BITS)) - 1)
+    return first | (np.minimum(edges, most) << np.uint16(numbers.BITS))
 
 
 @lru_cache(maxsize=16)
@@ -531,13 +551,19 @@ def _work(offsets: NDArray[np.int64], most: int | None = None) -> tuple[NDArray[
     return np.stack((starts, stops, slices), axis=1).astype(np.int64), items.astype(np.int64)
 
 
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    """The name of a type, which takes NumPy microseconds to make."""
+    return dtype.name
+
+
 def _values(values: Any) -> Any:
     """Values on the device in a type that the kernels know, each at a multiple of its size."""
     if values.dtype.kind in "mM":
         values = values.view(np.int64)
     elif values.dtype.kind == "b":
         values = values.view(np.uint8)
-    elif values.dtype.name not in numbers.VARIANTS:
+    elif _name(values.dtype) not in numbers.VARIANTS:
         values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
     return _aligned(to_device(values))
 
@@ -563,7 +589,7 @@ def _source(values: Any, mask: Bitmask | None) -> tuple[int, int, int]:
 
 def _column(values: Any, mask: Bitmask | None) -> Any:
     """Where a column is and of which kind its values are, as kernels over one column read it: (4,) on the device."""
-    return to_device(np.array([*_source(values, mask), pairs.KINDS[values.dtype.name]], np.int64))
+    return to_device(np.array([*_source(values, mask), pairs.KINDS[_name(values.dtype)]], np.int64))
 
 
 def _groups(columns: list[int]) -> Iterator[list[int]]:

@@ -38,6 +38,7 @@ from gpumon.kernels.intrinsics import (
     load_64,
     load_vector,
     store_16,
+    store_32,
 )
 
 __all__ = ["CHUNK", "EDGES", "LIMITS", "PIECES", "VARIANTS", "distinct_hashes", "is_valid", "merge", "mixed"]
@@ -45,8 +46,10 @@ __all__ = ["CHUNK", "EDGES", "LIMITS", "PIECES", "VARIANTS", "distinct_hashes", 
 CHUNK = 131_072
 """Rows that a block counts."""
 
-PIECES = 4096
+PIECES = 8192
 """Pieces of a guide table: with the edges and the counters it takes 34 kB of shared memory, so six blocks fit."""
+
+GOOD = 1.01  # edges in the piece of an edge: a value whose piece has several takes its whole warp through a search
 
 EDGES = 2048
 """Edges of a column in one pass; a column with more takes several."""
@@ -56,7 +59,9 @@ RAGGED = 16  # rows at most before the first and after the last sixteen bytes th
 
 LIMITS = EDGES + 2
 HALF = PIECES // 2
-CELLS = EDGES + 5  # shapes of shared arrays must be names
+TABLE = PIECES + 1  # shapes of shared arrays must be names
+CELLS = EDGES + 5
+BITS = 12  # of a cell in the guide table; the others say how many edges the piece has, the highest number if more
 
 
 @inline
@@ -143,9 +148,10 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
     @inline
     def piece_of(x, linear, origin, scale, shift, base):
         """As ``gpumon.kernels.lookup.pieces_of``: it must stay monotone, and equal to it for the limits."""
-        shifted = real(real(x - origin) + real(0.0))
+        shifted = real(x - origin)
         if linear:
             return uint32(min(real(PIECES - 1), max(real(0.0), real(shifted * scale))))  # NaN too becomes 0
+        shifted = real(shifted + real(0.0))  # −0.0 is 0.0
         high = high_bits(shifted)
         step = int32(int32(uint32(uint32(high & uint32(0x7FFFFFFF)) >> uint32(shift))) - base)
         step = min(max(step, int32(0)), int32(HALF - 1))
@@ -153,23 +159,20 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         return uint32(step)
 
     @inline
-    def span_of(x, spans, grid):
-        """The first cell that a value's piece can be, and the last; which of them is for ``searched`` to say."""
-        linear, origin, scale, shift, base, _ = grid
-        return spans[piece_of(x, linear, origin, scale, shift, base)]
-
-    @inline
-    def searched(x, span, limits):
-        """The cell of a value by binary search. A piece has one edge or none almost everywhere: one step, no loop.
+    def stepped(x, entry, limits):
+        """The cell of a value whose piece has one edge or none. Where it has none, all threads read the same limit.
 
         Numba widens int32 + int32 to int64 and lets signed indices count from the end: hence the casts.
         """
-        cell, stop = uint32(span & uint32(0xFFFF)), uint32(span >> uint32(16))
-        if cell < stop:
-            middle = uint32(uint32(cell + stop) >> uint32(1))
-            above = limits[middle] <= x
-            stop = stop if above else middle
-            cell = uint32(middle + uint32(1)) if above else cell
+        cell = uint32(entry & uint32((1 << BITS) - 1))
+        crossed = entry >= uint32(1 << BITS)
+        above = limits[cell if crossed else uint32(0)] <= x and crossed
+        return uint32(cell + uint32(1)) if above else cell
+
+    @inline
+    def searched(x, cell, piece, limits, spans):
+        """The cell of a value whose piece has several edges, by binary search from ``cell`` on."""
+        stop = uint32(uint32(spans[uint32(piece + uint32(1))]) & uint32((1 << BITS) - 1))
         while cell < stop:
             middle = uint32(uint32(cell + stop) >> uint32(1))
             above = limits[middle] <= x
@@ -186,17 +189,14 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         return deviations + deviation, squares + deviation * deviation, min(least, x), max(most, x)
 
     @inline
-    def add_there(x, span, cells, limits, centre, m, state):
-        """Count a value of a column without nulls."""
-        cell = searched(x, span, limits)
-        cuda.atomic.add(cells, cell if x == x else uint32(m + uint32(1)), 1)
-        return moved(x, centre, state)
-
-    @inline
     def add(x, there, row, cells, limits, spans, grid, centre, state, out):
         """Count one value, or a null. What differs is selected, not branched on, but for the search."""
-        m = grid[5]
-        cell = searched(x, span_of(x, spans, grid), limits)
+        linear, origin, scale, shift, base, m = grid
+        piece = piece_of(x, linear, origin, scale, shift, base)
+        entry = uint32(spans[piece])
+        cell = stepped(x, entry, limits)
+        if entry >= uint32(2 << BITS):
+            cell = searched(x, cell, piece, limits, spans)
         cell = cell if x == x and there else uint32(m + uint32(1))
         if out != uint64(0):
             store_16(out, row, uint16(cell))
@@ -204,18 +204,38 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         return moved(x if there else real(math.nan), centre, state)
 
     @inline
-    def add_word(word, cells, limits, spans, grid, centre, state):
-        """Count the values of eight bytes, or the two halves of them: what can be read at once is read at once."""
-        m = grid[5]
+    def add_two(x, y, row, cells, limits, spans, grid, centre, state, out):
+        """Count two values of a column without nulls; ``out`` (0: nowhere) takes both cells at once."""
+        linear, origin, scale, shift, base, m = grid
+        first = piece_of(x, linear, origin, scale, shift, base)
+        second = piece_of(y, linear, origin, scale, shift, base)
+        one, two = uint32(spans[first]), uint32(spans[second])
+        here, beside = stepped(x, one, limits), stepped(y, two, limits)
+        if max(one, two) >= uint32(2 << BITS):
+            here = searched(x, here, first, limits, spans)
+            beside = searched(y, beside, second, limits, spans)
+        here = here if x == x else uint32(m + uint32(1))
+        beside = beside if y == y else uint32(m + uint32(1))
+        if out != uint64(0):
+            both = uint32(here | uint32(beside << uint32(16)))
+            store_32(uint64(out + uint64(2) * uint64(row)), int64(0), both)
+        cuda.atomic.add(cells, here, 1)
+        cuda.atomic.add(cells, beside, 1)
+        return moved(y, centre, moved(x, centre, state))
+
+    @inline
+    def add_vector(now, row, cells, limits, spans, grid, centre, state, out):
+        """Count the values of sixteen bytes of a column without nulls, two by two."""
         if size == 8:
-            x = decode(word)
-            return add_there(x, span_of(x, spans, grid), cells, limits, centre, m, state)
+            return add_two(
+                decode(now[0]), decode(now[1]), row, cells, limits, spans, grid, centre, state, out
+            )
         for k in range(half // 2):
-            x = decode(word >> uint64(2 * width * k))
-            y = decode(word >> uint64(2 * width * k + width))
-            first, second = span_of(x, spans, grid), span_of(y, spans, grid)
-            state = add_there(x, first, cells, limits, centre, m, state)
-            state = add_there(y, second, cells, limits, centre, m, state)
+            x, y = decode(now[0] >> uint64(2 * width * k)), decode(now[0] >> uint64(width * (2 * k + 1)))
+            state = add_two(x, y, row + 2 * k, cells, limits, spans, grid, centre, state, out)
+        for k in range(half // 2):
+            x, y = decode(now[1] >> uint64(2 * width * k)), decode(now[1] >> uint64(width * (2 * k + 1)))
+            state = add_two(x, y, row + half + 2 * k, cells, limits, spans, grid, centre, state, out)
         return state
 
     @kernel(
@@ -223,7 +243,7 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         (
             *first_arrays,
             real[:, ::1],
-            uint32[:, ::1],
+            uint16[:, ::1],
             real[:, ::1],
             int32[:, ::1],
             int64[:, :, ::1],
@@ -235,13 +255,13 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
 
         Blocks (items of work, columns). ``sources`` (columns, 4): address of the values and of the validity mask, its
         first bit, and where the cells of the values are to be written (0: nowhere); ``work`` (items, 3): first row,
-        the row after the last, slice; ``all_limits`` (columns, LIMITS), ``all_spans`` (columns, PIECES): the first cell
-        of every piece, and the last in the upper half; ``scales`` (columns, 2): origin and scale of the grid, ``grids``
-        (columns, 4): whether it is linear, shift, base, number of limits; ``counts`` (slices, columns, cells),
+        the row after the last, slice; ``all_limits`` (columns, LIMITS), ``all_spans`` (columns, PIECES + 1): the first
+        cell of every piece and how many edges it has (BITS); ``scales`` (columns, 2): origin and scale of the grid,
+        ``grids`` (columns, 4): whether it is linear, shift, base, number of limits; ``counts`` (slices, columns, cells),
         ``parts`` (items, columns, 6): finite values, centre, sums of deviations and of their squares, extremes.
         """
         limits = cuda.shared.array(LIMITS, real)
-        spans = cuda.shared.array(PIECES, uint32)
+        spans = cuda.shared.array(TABLE, uint16)
         cells = cuda.shared.array(CELLS, int32)
         tree = cuda.shared.array(THREADS, float64)
         t = int32(cuda.threadIdx.x)
@@ -255,7 +275,7 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
             cells[i] = 0
             i = int32(i + THREADS)
         i = t
-        while i < PIECES:
+        while i <= PIECES:
             spans[i] = all_spans[column, i]
             i = int32(i + THREADS)
         start = work[item, 0]
@@ -289,9 +309,10 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
         centre = real(near * (float64(SAMPLE) / known)) if known > 0 else real(0.0)
         centre = centre if abs(centre) < real(math.inf) else real(0.0)
 
-        plain = mask == uint64(0) and out == uint64(0)
         state = (float64(0.0), float64(0.0), real(math.inf), real(-math.inf))
         head = min(n, int32((uint64(16) - (values & uint64(15))) & uint64(15)) // int32(size))
+        # both cells of two values are written at once: where they begin must be even
+        plain = mask == uint64(0) and (out + uint64(2 * head)) & uint64(3) == uint64(0)
         vectors = int32((n - head) // int32(each))
         body = uint64(values + uint64(head) * uint64(size))
         i = t
@@ -303,12 +324,11 @@ def _variant(name: str, real: Any, size: int, load: Any, decode: Any) -> tuple[A
                     ahead = load_vector(body, int64(min(int32(i + THREADS), int32(vectors - 1))))
                 else:
                     now = load_vector(body, int64(i))
+                row = int64(head) + int64(i) * each
                 if plain:
-                    state = add_word(now[0], cells, limits, spans, grid, centre, state)
-                    state = add_word(now[1], cells, limits, spans, grid, centre, state)
+                    state = add_vector(now, row, cells, limits, spans, grid, centre, state, out)
                 else:
                     bits = validity(mask, bit + head + int64(i) * each, last, each)
-                    row = int64(head) + int64(i) * each
                     for k in range(half):
                         x = decode(now[0] >> uint64(width * k))
                         there = uint32(uint32(bits >> uint32(k)) & uint32(1)) != uint32(0)
