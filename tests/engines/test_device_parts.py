@@ -27,6 +27,10 @@ class Column:
         assert kind == "category"
         return Column(self.column.combine_chunks().dictionary_encode())
 
+    @property
+    def cat(self) -> SimpleNamespace:
+        return SimpleNamespace(as_unordered=lambda: self)
+
     def to_arrow(self) -> Any:
         return self.column
 
@@ -39,6 +43,10 @@ class Frame:
 
     def __len__(self) -> int:
         return self.table.num_rows
+
+    @property
+    def dtypes(self) -> dict[str, Any]:
+        return dict(zip(self.table.column_names, self.table.schema.types, strict=True))
 
     def head(self, n: int) -> Frame:
         return Frame(self.table.slice(0, n))

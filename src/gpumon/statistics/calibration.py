@@ -323,9 +323,9 @@ def recalibration(rows: Counts, positives: Counts, scores: Floats, level: float 
     the scores too, or where the score parts the labels without fail. With one row a cell it equals
     ``statsmodels.api.Logit``. Source: Cox (1958), Biometrika 45.
 
-    >>> fit = recalibration(np.array([100, 100]), np.array([27, 73]), np.array([10.0, 90.0]))
+    >>> fit = recalibration(np.array([100, 100]), np.array([30, 80]), np.array([20.0, 90.0]))
     >>> round(float(fit.slope.value), 3), round(float(fit.intercept.value), 3)
-    (0.453, 0.0)
+    (0.623, 0.017)
     """
     n, y = np.asarray(rows, np.float64), np.asarray(positives, np.float64)
     filled = np.where(n > 0, n, 1.0)
