@@ -30,7 +30,7 @@ def small_blocks():
 
     sizes = {"THREADS": 32, "CHUNK": 200, "PIECES": 256, "HALF": 128, "TABLE": 257}
     sizes |= {"EDGES": 300, "LIMITS": 302, "CELLS": 305, "SHARED_CODES": 6, "SUMS_AT_ONCE": 600}
-    sizes |= {"TILE": 16, "SIDE": 4, "ROWS": 8, "WIDE": 17, "BESIDE": 136, "WHOLE": 272, "PRODUCTS": 256}
+    sizes |= {"TILE": 8, "SIDE": 2, "ROWS": 16, "WIDE": 9, "BESIDE": 144, "WHOLE": 288, "PRODUCTS": 64}
     sizes |= {"ACROSS": 8}
     with pytest.MonkeyPatch.context() as patch:
         for module in (

@@ -289,7 +289,7 @@ def oracle(x, offsets):
 @pytest.mark.parametrize("k", [3, 6])
 def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing, dtype, k):
     rng = np.random.default_rng(0)
-    n = rows(40_000)
+    n = rows(20_000)
     values = rng.normal(size=(k, n)).astype(dtype)
     valid = rng.random((k, n)) < 0.9
     if missing:
@@ -312,7 +312,7 @@ def test_comoments_are_sums_over_the_rows_where_both_are_there(kernels, missing,
 def test_comoments_of_more_columns_than_a_tile(kernels):
     """And of slices without rows: first, between, last."""
     rng = np.random.default_rng(2)
-    k, n = (19, 40) if SIMULATED else (70, 5_000)
+    k, n = (9, 16) if SIMULATED else (70, 5_000)
     x = rng.normal(size=(k, n))
     offsets = np.array([0, 0, n // 4, n // 4, n, n])
     for missing in (False, True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,13 @@ import pyarrow.compute as pc
 from gpumon.errors import InputError, OptionError, SchemaError
 from gpumon.tables.columns import indices, is_text, values_of
 from gpumon.tables.table import BATCH_ROWS, Table
+from gpumon.tables.widened import Widened, WidenedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from gpumon.tables.paths import File, Unreadable
     from gpumon.tables.table import Partition
 
     Digest = Callable[[pa.Array], NDArray[np.uint64]]
@@ -152,7 +151,7 @@ class Lookup:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-class Joined(Table):
+class Joined(Widened):
     """Predictions, and beside them the labels of their keys.
 
     Workers of a cluster read the predictions themselves and get the labels once; with labels above MOST_SENT all is
@@ -160,35 +159,22 @@ class Joined(Table):
     """
 
     def __init__(self, predictions: Table, labels: str, lookup: Lookup) -> None:
-        self.name = predictions.name
+        super().__init__(predictions)
         self.labels = labels
         self.lookup = lookup
         values = lookup.values.schema
         own = [field for field in predictions.schema if field.name not in values.names]
         self.schema = pa.schema([*own, *values])
-        self.skipped = predictions.skipped
-        self.unreadable = predictions.unreadable
         self.here = predictions.here or lookup.nbytes > MOST_SENT
-        self._predictions = predictions
 
     @property
     def doubled(self) -> int:
         """How many labels were not the last of their key."""
         return self.lookup.index.doubled
 
-    @property
-    def files(self) -> Sequence[File]:
-        """The files of the predictions."""
-        return self._predictions.files
-
-    @property
-    def rows(self) -> int | None:
-        """The number of predictions, if known."""
-        return self._predictions.rows
-
     def nbytes(self, columns: Sequence[str] | None = None) -> int | None:
         """About how many bytes ``columns`` take when decoded."""
-        size = self._predictions.nbytes(self._own(columns))
+        size = self._table.nbytes(self._own(columns))
         return None if size is None else size + int(self.lookup.values.nbytes)
 
     def partitions(
@@ -197,14 +183,8 @@ class Joined(Table):
         """Those of the predictions, each with its labels."""
         wanted = self.chosen(columns)
         lookup = self.lookup.only(wanted.names)
-        parts = self._predictions.partitions(self._own(columns), threads=threads)
+        parts = self._table.partitions(self._own(columns), threads=threads)
         return [JoinedPart(part, wanted, lookup) for part in parts]
-
-    def without(self, paths: Collection[str]) -> Joined:
-        """The table without some of the predictions' files."""
-        other = copy(self)
-        other._predictions = self._predictions.without(paths)
-        return other
 
     def _own(self, columns: Sequence[str] | None) -> list[str]:
         """The columns of the predictions that are to be read, the key among them."""
@@ -213,40 +193,10 @@ class Joined(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class JoinedPart:
+class JoinedPart(WidenedPart):
     """A partition of predictions, and all labels; without them (None) on its way to a worker that is given them."""
 
-    part: Any
-    schema: pa.Schema
     lookup: Lookup | None
-
-    @property
-    def rows(self) -> int | None:
-        """Predictions, if known."""
-        return self.part.rows  # type: ignore[no-any-return]
-
-    @property
-    def nbytes(self) -> int | None:
-        """About how many bytes the predictions take when decoded, if known."""
-        return self.part.nbytes  # type: ignore[no-any-return]
-
-    @property
-    def threads(self) -> bool:
-        """Whether they are decoded with threads."""
-        return bool(self.part.threads)
-
-    @property
-    def paths(self) -> Sequence[str]:
-        """The predictions' files."""
-        return self.part.paths  # type: ignore[no-any-return]
-
-    def unreadable(self) -> Sequence[Unreadable]:
-        """Those that cannot be decoded."""
-        return self.part.unreadable()  # type: ignore[no-any-return]
-
-    def without(self, paths: Collection[str]) -> JoinedPart:
-        """The predictions of other files."""
-        return replace(self, part=self.part.without(paths))
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The predictions in their order, with what is known of each."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from gpumon.errors import OptionError
 from gpumon.tables.table import BATCH_ROWS, Table
+from gpumon.tables.widened import Widened, WidenedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from gpumon.tables.paths import File, Unreadable
     from gpumon.tables.table import Partition
 
 __all__ = ["ROW_NUMBER", "Numbered", "NumberedPart"]
@@ -23,14 +22,14 @@ __all__ = ["ROW_NUMBER", "Numbered", "NumberedPart"]
 ROW_NUMBER = "row number"
 
 
-class Numbered(Table):
+class Numbered(Widened):
     """A table and a column ``row number`` (int64), from 0 in the order of the rows.
 
     OptionError where it cannot be known before reading in which row a part begins, or there is such a column.
     """
 
     def __init__(self, table: Table) -> None:
-        self.name = table.name
+        super().__init__(table)
         if ROW_NUMBER in table.schema.names:
             raise OptionError(f"{self.name} has a column {ROW_NUMBER!r} already: name the column of ids")
         if table.device or table.rows is None or any(part.rows is None for part in table.partitions()):
@@ -39,20 +38,6 @@ class Numbered(Table):
                 "with row_id"
             )
         self.schema = table.schema.append(pa.field(ROW_NUMBER, pa.int64()))
-        self.skipped = table.skipped
-        self.unreadable = table.unreadable
-        self.here = table.here
-        self._table = table
-
-    @property
-    def files(self) -> Sequence[File]:
-        """The files of the table."""
-        return self._table.files
-
-    @property
-    def rows(self) -> int | None:
-        """The number of rows."""
-        return self._table.rows
 
     def nbytes(self, columns: Sequence[str] | None = None) -> int | None:
         """About how many bytes ``columns`` take when decoded."""
@@ -67,12 +52,6 @@ class Numbered(Table):
         starts = np.cumsum([0, *(part.rows or 0 for part in parts)]).tolist()
         return [NumberedPart(part, wanted, start) for part, start in zip(parts, starts, strict=False)]
 
-    def without(self, paths: Collection[str]) -> Numbered:
-        """The table without some of its files: the rows of the others are numbered anew."""
-        other = copy(self)
-        other._table = self._table.without(paths)
-        return other
-
     def _own(self, columns: Sequence[str] | None) -> list[str]:
         """The columns that are to be read, one at least."""
         names = [name for name in self.chosen(columns).names if name != ROW_NUMBER]
@@ -80,40 +59,10 @@ class Numbered(Table):
 
 
 @dataclass(frozen=True, eq=False)
-class NumberedPart:
+class NumberedPart(WidenedPart):
     """A partition whose first row has the number ``start``."""
 
-    part: Any
-    schema: pa.Schema
     start: int
-
-    @property
-    def rows(self) -> int | None:
-        """Its rows."""
-        return self.part.rows  # type: ignore[no-any-return]
-
-    @property
-    def nbytes(self) -> int | None:
-        """About how many bytes they take when decoded."""
-        return self.part.nbytes  # type: ignore[no-any-return]
-
-    @property
-    def threads(self) -> bool:
-        """Whether they are decoded with threads."""
-        return bool(self.part.threads)
-
-    @property
-    def paths(self) -> Sequence[str]:
-        """Their files."""
-        return self.part.paths  # type: ignore[no-any-return]
-
-    def unreadable(self) -> Sequence[Unreadable]:
-        """Those that cannot be decoded."""
-        return self.part.unreadable()  # type: ignore[no-any-return]
-
-    def without(self, paths: Collection[str]) -> NumberedPart:
-        """The rows of other files."""
-        return replace(self, part=self.part.without(paths))
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The rows in their order, with their numbers."""
