@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CUDA_VENV ?= .venv-cuda
+JOBS ?= 2
+PARALLEL = -n $(JOBS) --dist loadfile
 
 .PHONY: demo test lint pytest cuda gpu-check docs bench clean
 
@@ -26,11 +28,12 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 
 pytest: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # RuntimeWarning: the simulator computes with NumPy numbers, and hashes are meant to overflow
 cuda: $(CUDA_VENV)/.compiled
 	NUMBA_ENABLE_CUDASIM=1 NUMBA_CACHE_DIR=$(CUDA_VENV)/numba $(CUDA_VENV)/bin/python -m pytest -W ignore::RuntimeWarning \
+	  $(PARALLEL:loadfile=worksteal) \
 	  -o cache_dir=$(CUDA_VENV)/pytest tests/kernels tests/engines/test_gpu.py tests/benchmarks/test_gpu.py
 
 gpu-check:

@@ -313,7 +313,9 @@ def test_like_is_a_profile_and_not_its_path(tables):
         gpumon.profile(rows(), like=str(tables / "good.gpumon"))
 
 
-@pytest.mark.parametrize("source", [None, 3, X, "", b"x", ["x"], object()], ids=repr)
+@pytest.mark.parametrize(
+    "source", [None, 3, X, "", b"x", ["x"], object()], ids=lambda source: f"{source!r:.7}"
+)
 def test_what_is_no_table_is_an_error_of_gpumon(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GpumonError):
