@@ -15,20 +15,16 @@ from gpumon.metrics.groups import GROUPED, GroupReadings
 from gpumon.metrics.importances import IMPORTANCES, ImportanceReadings
 from gpumon.metrics.labelled import MATURITY, LabelReadings
 from gpumon.metrics.metric import CERTIFIED, LABELLED, family_of
+from gpumon.metrics.noise_floors import Floors
+from gpumon.metrics.pair_rows import pair_rows
 from gpumon.metrics.readings import Readings, Unit, blocks, units
 from gpumon.metrics.results import Results
 from gpumon.metrics.slice_predictions import PredictionReadings
 from gpumon.metrics.slices import SliceReadings
 from gpumon.metrics.window_readings import WindowReadings
-from gpumon.profiles.numeric import Numeric
-from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
 from gpumon.profiles.times import Rows
-from gpumon.statistics.association import correlation, frobenius
 from gpumon.statistics.ecdf import Bounds, Certified
-from gpumon.statistics.resampling import SQUARES, Noise, noise_floors, wasserstein_binned
-from gpumon.statistics.significance import fisher_z_p
-from gpumon.statistics.summaries import kurtosis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,13 +36,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 __all__ = ["Measured", "measure"]
-
-DRAWS = 1000
-LEAST_DRAWS = 200  # where slices of many baselines and sizes need draws of their own
-RANKS = 1.06  # the variance of Fisher's z of a rank correlation over that of Pearson's (Fieller et al. 1957, Biometrika 44)
-FEW_ROWS = 16  # below, each number of rows has draws of its own
-
-_Draws = tuple[list[int], Noise, NDArray[np.float64]]  # the slices of a level, their noise, its scale in each
 
 
 class Measured:
@@ -112,7 +101,7 @@ def measure(
     parts: list[tuple[tuple[int, int], dict[str, Any]]] = []
     for block, readings in blocks(reference, current, slices):
         exact = readings.keep_sorted(reference, current, slices)
-        floors = _Floors(readings, [m for m in metrics if m.null is None and not m.by_window], slices, seed)
+        floors = Floors(readings, [m for m in metrics if m.null is None and not m.by_window], slices, seed)
         for metric in metrics:
             if metric.by_window or not _serves(metric, block[0], readings):
                 continue
@@ -136,19 +125,14 @@ def measure(
     for metric in metrics:
         if "pairs" in metric.reads:
             parts += [
-                ((order[metric], -1), part) for part in _pairs(metric, reference, current, slices, level)
+                ((order[metric], -1), _named(metric, slices) | part)
+                for part in pair_rows(metric, reference, current, slices, level)
             ]
         elif "rows" in metric.reads:
             parts.append(((order[metric], -1), _rows(metric, reference, current, slices)))
-        elif metric.over_time:
+        elif metric.over_time or metric.charted:
             try:
-                found = course_rows(courses, metric, level)
-            except Exception as error:  # noqa: BLE001 (as above)
-                found = _failed(metric, [], courses.totals, error)
-            parts += [((order[metric], -1), part) for part in found]
-        elif metric.charted:
-            try:
-                found = chart_rows(courses, metric, level)
+                found = (course_rows if metric.over_time else chart_rows)(courses, metric, level)
             except Exception as error:  # noqa: BLE001 (as above)
                 found = _failed(metric, [], courses.totals, error)
             parts += [((order[metric], -1), part) for part in found]
@@ -190,7 +174,7 @@ def _block(
     block: list[Unit],
     readings: Readings,
     slices: list[tuple[Slice, Slice]],
-    floors: _Floors,
+    floors: Floors,
     level: float | None,
     *,
     exact: bool,
@@ -299,7 +283,7 @@ def _by_window(
         view: Any = WindowReadings(kind, readings, mine, reference, current, slices)
         if not view.slices:
             return
-        floors = _Floors(view, [metric for metric in members if metric.null is None], view.slices, seed)
+        floors = Floors(view, [metric for metric in members if metric.null is None], view.slices, seed)
         for metric in members:
             try:
                 found = _block(metric, view.units, view, view.slices, floors, level, exact=False)
@@ -328,122 +312,6 @@ def _failed(
         _named(metric, slices) | numbers | {"column": label, "status": "error", "reason": reason}
         for label in labels
     ]
-
-
-class _Floors:
-    """Noise floors of the resampled metrics of one block: for a baseline and all that is compared with it at once.
-
-    Near no change a sum of squares is proportional to 1/n + 1/m, a norm to its root: so draws made for one pair of
-    sizes serve others that are near. For each baseline (the reference, or a segment of it) and each size of slice,
-    within a factor of two, they are made once, at the slices' middle size, from the rows of both sides together.
-    """
-
-    def __init__(
-        self,
-        readings: Readings,
-        metrics: Sequence[Metric],
-        slices: list[tuple[Slice, Slice]],
-        seed: int,
-    ) -> None:
-        self.readings = readings
-        self.seed = seed
-        before, now = (
-            np.broadcast_to(side[..., 1].max(axis=0), len(slices)).tolist() for side in readings["missing"]
-        )
-        levels: dict[tuple[Slice, int, int], list[int]] = {}
-        for i, (of, _) in enumerate(slices):
-            levels.setdefault((of, _size(before[i]), _size(now[i])), []).append(i)
-        self.levels = list(levels.values())
-        self.draws = max(LEAST_DRAWS, min(DRAWS, 4 * DRAWS // len(self.levels)))
-        self.statistics = list(dict.fromkeys(m.formula for m in metrics if m.judged and m.reads == ("bins",)))
-        self.drawn: dict[tuple[str, Any], list[_Draws]] = {}
-        self.shape = (len(readings.units), len(slices))
-
-    def of(self, metric: Metric) -> _Floor | None:
-        """The floor of a metric that is judged by its bins, or of an earth mover's distance; None for others."""
-        if metric.reads == ("bins",) and metric.judged:
-            return _Floor(self._draws("bins", metric.formula), metric.formula, self.shape)
-        if "extremes" in metric.reads:
-            noises = self._draws("steps", wasserstein_binned)
-            if "scale" not in metric.reads:
-                return _Floor(noises, wasserstein_binned, self.shape)
-            with np.errstate(divide="ignore"):
-                return _Floor(noises, wasserstein_binned, self.shape, 1 / self.readings["scale"])
-        return None
-
-    def _draws(self, reading: str, statistic: Any) -> list[_Draws]:
-        """The statistic's draws for each level of detail; all statistics of a reading share the samples."""
-        if (reading, statistic) not in self.drawn:
-            reference, current = (
-                np.broadcast_to(x, (*self.shape, x.shape[-1])) for x in self.readings[reading]
-            )
-            n, m = reference.sum(axis=-1), current.sum(axis=-1)
-            statistics: list[Any] = self.statistics if reading == "bins" else [wasserstein_binned]
-            for each in statistics:
-                self.drawn[reading, each] = []
-            for level in self.levels:
-                first = level[0]
-                together = self.readings.together(reading, first)
-                size = np.maximum(_middle(m[:, level]), 1)
-                shared: dict[str, Floats] = {}
-                unit: Any = 1.0
-                if reading == "steps":  # in units of the largest width: no square of a draw may overflow
-                    widths = self.readings["widths"]
-                    widths = np.broadcast_to(widths, (*self.shape, widths.shape[-1]))[:, first]
-                    unit = widths.max(axis=-1, keepdims=True)
-                    shared["widths"] = widths / np.where(unit > 0, unit, 1.0)
-                noises = noise_floors(
-                    statistics,
-                    together,
-                    np.maximum(n[:, first], 1),
-                    size,
-                    self.draws,
-                    self.seed,
-                    **shared,
-                )
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    ratio = (1 / n[:, level] + 1 / m[:, level]) / (1 / n[:, level[:1]] + 1 / size[:, None])
-                    scales = {True: ratio * unit, False: np.sqrt(ratio) * unit}
-                for each, noise in zip(statistics, noises, strict=True):
-                    self.drawn[reading, each].append((level, noise, scales[each in SQUARES]))
-        return self.drawn[reading, statistic]
-
-
-class _Floor:
-    """P-values and critical values from draws; ``unit`` (columns, 1 or slices) turns the draws into the metric's unit."""
-
-    def __init__(
-        self, draws: list[_Draws], statistic: Any, shape: tuple[int, int], unit: Floats | None = None
-    ) -> None:
-        self.draws = draws
-        self.statistic = statistic
-        self.shape = shape
-        self.unit = np.broadcast_to(1.0 if unit is None else unit, shape)
-
-    def p_value(self, value: Floats) -> Floats:
-        p = np.full(self.shape, np.nan)
-        for level, noise, scale in self.draws:
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                scaled = value[:, level] / (scale * self.unit[:, level])
-            p[:, level] = noise.p_value(scaled)
-        return p
-
-    def critical(self, probability: float) -> Floats:
-        critical = np.full(self.shape, np.nan)
-        for level, noise, scale in self.draws:
-            with np.errstate(invalid="ignore", over="ignore"):
-                critical[:, level] = noise.critical(probability)[:, None] * scale * self.unit[:, level]
-        return critical
-
-
-def _size(rows: int) -> int:
-    """What numbers of rows have in common that are within a factor of two."""
-    return rows if rows < FEW_ROWS else FEW_ROWS * rows.bit_length()
-
-
-def _middle(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The median of each row's sizes that are not 0; 0 where all are."""
-    return np.array([np.median(row[row > 0]) if row.any() else 0 for row in sizes]).astype(np.int64)
 
 
 def _named(metric: Metric, slices: list[tuple[Slice, Slice]], role: str = "") -> dict[str, Any]:
@@ -487,91 +355,3 @@ def _rows(
 def _table_rows(profile: Profile, at: Slice) -> int:
     state = profile.states.get(Key(*at, "", "rows"))
     return int(state.rows) if isinstance(state, Rows) else 0
-
-
-def _pairs(
-    metric: Metric,
-    reference: Profile,
-    current: Profile,
-    slices: list[tuple[Slice, Slice]],
-    level: float | None,
-) -> list[dict[str, Any]]:
-    """Changes of correlation, pair by pair, and the Frobenius norm of them all; ``metric.method`` names the kind."""
-    plan = reference.plan.get(("", metric.method))
-    if not isinstance(plan, Pairs):
-        return []
-    sides = []
-    for side, profile in enumerate((reference, current)):
-        states = [profile.states.get(Key(*pair[side], "", metric.method), plan) for pair in slices]
-        sums = [
-            np.array([getattr(state, name) for state in states])
-            for name in ("n", "sums", "squares", "products")
-        ]
-        sides.append((sums[0], correlation(*sums)))
-    (n, before), (m, after) = sides
-    delta = metric.formula(before, after)
-    spread = _spread(plan, reference, current, slices) if metric.method == "pearson" else np.array(RANKS)
-    rows, columns = np.triu_indices(len(plan.columns), 1)
-    names = [f"{plan.columns[i]} ~ {plan.columns[j]}" for i, j in zip(rows, columns, strict=True)]
-    rows_of_normals = [3 + (size - 3) / spread for size in (n, m)]  # that would be as sure
-    p = fisher_z_p(before, rows_of_normals[0], after, rows_of_normals[1])
-    noise = _correlation_noise(level or 0.5, before, *rows_of_normals)
-    parts = []
-    for name, i, j in zip(names, rows, columns, strict=True):
-        value = delta[:, i, j]
-        parts.append(
-            _named(metric, slices)
-            | {
-                "column": name,
-                "value": value,
-                "lower": value,
-                "upper": value,
-                "n": m[:, i, j],
-                "reference": before[:, i, j],
-                "p_value": p[:, i, j],
-                "effect": np.abs(value) if metric.judged else np.nan,
-                "noise": noise[:, i, j],
-            }
-        )
-    whole = np.where(np.isnan(delta[:, rows, columns]).all(axis=-1), np.nan, frobenius(delta))
-    parts.append(
-        _named(metric, slices)
-        | {
-            "value": whole,
-            "lower": whole,
-            "upper": whole,
-            "n": m.max(axis=(-1, -2)),
-            "effect": np.nan,
-            "noise": np.nan,
-            "method": f"{metric.method}, Frobenius norm of all pairs",
-        }
-    )
-    return parts
-
-
-def _spread(plan: Pairs, reference: Profile, current: Profile, slices: list[tuple[Slice, Slice]]) -> Floats:
-    """By how much the variance of a correlation exceeds that of normal columns, (slices, k, k), at least 1.
-
-    1 + κ with 3 κ the excess kurtosis, the result for elliptical distributions (Muirhead 1982, ch. 5), here of the
-    column of longer tails, of the rows of both sides together.
-    """
-    tails = {}
-    for of in {of for of, _ in slices}:
-        found = np.ones(len(plan.columns))
-        for i, name in enumerate(plan.columns):
-            both = reference.state(name, window=of[0], segment=of[1]) + current.state(name, segment=of[1])
-            if isinstance(both, Numeric):
-                found[i] = kurtosis(both.counts, both.edges, both.extremes) / 3
-        tails[of] = np.fmax(1.0, np.maximum.outer(found, found))
-    return np.array([tails[of] for of, _ in slices])
-
-
-def _correlation_noise(level: float, r: Floats, n: Floats, m: Floats) -> Floats:
-    """The change of a correlation that chance exceeds with probability ``level``, by Fisher's z."""
-    from scipy import special
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt(1 / np.where(n > 3, n - 3, np.nan) + 1 / np.where(m > 3, m - 3, np.nan))
-        z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    reach = float(-special.ndtri(level / 2)) * error
-    return np.asarray(np.maximum(np.tanh(z + reach) - np.tanh(z), np.tanh(z) - np.tanh(z - reach)))

@@ -25,6 +25,7 @@ from gpumon.statistics import (
     intervals,
     medians,
     modes,
+    stuck,
     summaries,
 )
 
@@ -43,7 +44,7 @@ SCORES = ("score", "prediction")
 
 
 def _distinct_ratio(registers: NDArray[np.uint8], present: Floats) -> Floats:
-    return modes.distinct_ratio(summaries.distinct_count(registers).value, present)
+    return stuck.distinct_ratio(summaries.distinct_count(registers).value, present)
 
 
 def _of_windows(id_: str, base: Metric) -> tuple[Metric, Metric]:
@@ -337,7 +338,7 @@ PREDICTION_DRIFT = (
     Metric(
         "PD-14",
         "repeated_share",
-        modes.repeated_share,
+        stuck.repeated_share,
         reads=("cells", "edges", "extremes"),
         compares=False,
         on=("numeric",),
@@ -347,7 +348,7 @@ PREDICTION_DRIFT = (
     Metric(
         "PD-14",
         "stuck_share",
-        modes.stuck_share,
+        stuck.stuck_share,
         reads=("cells", "edges", "extremes", "registers", "moments", "scale"),
         on=("numeric",),
         roles=SCORES,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from gpumon.profiles.numeric import chan
-from gpumon.statistics import distances, medians, modes, significance, summaries
+from gpumon.statistics import distances, medians, significance, stuck, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,6 +187,6 @@ UNTESTED = Null(
 )
 """Of a distance that is shown, and that no test is known for."""
 STUCK = Null(
-    lambda _, readings: modes.stuck_p(*_current_cells(readings)),
-    lambda level, readings: modes.stuck_critical(level, *_current_cells(readings)),
+    lambda _, readings: stuck.stuck_p(*_current_cells(readings)),
+    lambda level, readings: stuck.stuck_critical(level, *_current_cells(readings)),
 )

@@ -9,8 +9,8 @@ import numpy as np
 from gpumon.metrics.readings import units
 from gpumon.metrics.results import Results
 from gpumon.profiles.profile import Key
-from gpumon.statistics.modes import stuck_share
 from gpumon.statistics.significance import benjamini_hochberg
+from gpumon.statistics.stuck import stuck_share
 from gpumon.statistics.summaries import volume_limits
 from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpumon.profiles.categorical import Categorical
 from gpumon.profiles.numeric import Numeric
-from gpumon.statistics.modes import stuck
+from gpumon.statistics.stuck import stuck
 
 if TYPE_CHECKING:
     from gpumon.profiles.state import State
