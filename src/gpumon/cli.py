@@ -127,8 +127,8 @@ def _options(*options: Any) -> Callable[[Any], Any]:
 ROWS = _options(
     click.option("--columns", callback=_names, metavar="A,B", help="Columns to look at  [default: all]"),
     click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=COLUMN",
-                 help="A column's role: target, prediction, score, lower, upper, std, sensitive, attribution, id or ignore (may be "
-                 "repeated)"),
+                 help="A column's role: target, prediction, score, lower, upper, std, weight, sensitive, attribution, id or ignore "
+                 "(may be repeated); scores of several classes by what their names begin with"),
     click.option("--timestamp", metavar="COLUMN", help="Column of times, for windows"),
     click.option("--every", metavar="WIDTH", help="Width of a window: 15min, 1h, 1d, 1w, 1mo"),
     click.option("--by", multiple=True, metavar="COLUMN", help="Column whose values make segments (may be repeated)"),
@@ -144,6 +144,11 @@ ROWS = _options(
     click.option("--quiet", is_flag=True, help="Print nothing but errors"),
     click.option("--verbose", is_flag=True, help="Show every column, and a traceback if something fails"),
 )  # fmt: skip
+READ = _options(
+    click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]"),
+    click.option("--positive", metavar="CLASS", help="The class that a single score is of"),
+    click.option("--threshold", type=float, help="Score that counts as positive  [default: 0.5]"),
+)
 EXPLAINED = _options(
     click.option("--importance", type=click.Path(), metavar="FILE",
                  help="Importance of the features: CSV of feature and number, or a booster file"),
@@ -276,9 +281,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 @click.option(
     "--nominal",
     type=float,
-    default=0.9,
-    show_default=True,
-    help="Share of the targets that they promise to hold",
+    help="Share of the targets that they promise to hold  [default: 0.9]",
 )
 @click.option(
     "--features",
@@ -286,9 +289,7 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
     metavar="A,B",
     help="Columns from which the errors of a regression are estimated",
 )
-@click.option("--task", help="binary, multiclass or regression  [default: what the columns look like]")
-@click.option("--positive", metavar="CLASS", help="The class that a single score is of")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Score that counts as positive")
+@READ
 @click.option(
     "--costs",
     callback=_costs,
@@ -428,6 +429,7 @@ def tune(history: str, reference: str | None, *, quiet: bool, verbose: bool, **o
 @click.option(
     "--nominal", type=float, help="Share of the targets that the roles lower and upper promise to hold"
 )
+@READ
 @ROWS
 @EXPLAINED
 def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: bool, **options: Any) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpumon.errors import OptionError
 
-__all__ = ["by_role", "expect", "is_profile", "names_of", "sliced_by"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["by_role", "expect", "is_profile", "names_of", "scores_by_class", "sliced_by"]
 
 
 def is_profile(source: Any) -> bool:
@@ -36,7 +39,25 @@ def names_of(what: str, names: Any) -> list[str]:
 def by_role(roles: Any) -> dict[str, list[str]]:
     """{role: names} of what may have one name for a role, or be None."""
     expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
-    return {role: names_of(f"the role {role!r}", names) for role, names in (roles or {}).items()}
+    found = {}
+    for role, given in (roles or {}).items():
+        names = list(given.values()) if role == "score" and isinstance(given, Mapping) else given
+        found[role] = names_of(f"the role {role!r}", names)
+    return found
+
+
+def scores_by_class(score: Any, names: Sequence[str]) -> dict[str, str]:
+    """{class: column} of scores, given as that, or as what several of the ``names`` begin with; empty of any other score."""
+    from gpumon.engines.label_plan import text_of
+
+    if isinstance(score, Mapping):
+        return {text_of(name): column for name, column in score.items()}
+    if isinstance(score, list | tuple) and len(score) == 1:
+        (score,) = score
+    if not isinstance(score, str) or score in names:
+        return {}
+    begun = [name for name in names if name.startswith(score)]
+    return {name.removeprefix(score): name for name in begun} if len(begun) > 1 else {}
 
 
 def sliced_by(slices: Any) -> bool | list[str]:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import by_role, expect, is_profile, names_of, sliced_by
+from gpumon.api.arguments import by_role, expect, is_profile, names_of, scores_by_class, sliced_by
 from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from gpumon.api.importances import Explainer
     from gpumon.engines.engine import Engine
+    from gpumon.engines.label_plan import Labelling
     from gpumon.profiles.profile import Profile
     from gpumon.tables.table import Table
 
@@ -29,10 +31,13 @@ def profile(
     *,
     like: Profile | None = None,
     columns: Sequence[str] | None = None,
-    roles: Mapping[str, str | Sequence[str]] | None = None,
+    roles: Mapping[str, Any] | None = None,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
+    task: str | None = None,
+    positive: Any = None,
+    threshold: float | None = None,
     nominal: float | None = None,
     features: str | Sequence[str] | None = None,
     exact: bool = False,
@@ -52,8 +57,9 @@ def profile(
 ) -> Profile:
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
-    The arguments are those of :func:`scan`; ``nominal`` is what the roles lower and upper promise, ``features`` the
-    columns that errors are estimated from, ``slices`` and ``worst_rows`` as in :func:`evaluate`. What is told of importances is kept in
+    The arguments are those of :func:`scan`, and for a profile that :func:`evaluate` is to read those of that:
+    ``task``, ``positive``, ``threshold``, ``nominal``, ``features``, ``slices`` and ``worst_rows``; the role score may be
+    {class: column}, or what the names of such columns begin with. With ``like`` these are as they were there. What is told of importances is kept in
     the profile. Profiles on one plan add: the profile of a month is the sum of its days.
 
     >>> day = profile({"x": [1.0, 2.0, 2.0]})
@@ -61,12 +67,14 @@ def profile(
     4
     """
     from gpumon.engines.engine import opened
-    from gpumon.engines.label_plan import NOMINAL, Labelling
+    from gpumon.engines.label_plan import Labelling, text_of
 
     explain, fact = explainer(model, predict), given_importance(importance)
     sliced = sliced_by(slices)
-    asked = sliced or nominal is not None or features is not None or worst_rows != 0
-    labelling = Labelling(nominal=nominal or NOMINAL, slices=sliced, worst=worst_rows) if asked else None
+    named = None if positive is None else text_of(positive)
+    labelling: Labelling | None = Labelling(task, threshold, nominal, named, slices=sliced, worst=worst_rows)
+    if labelling == Labelling(slices=[]) and features is None:
+        labelling = None  # nothing is said of predictions: what cannot be read as such is left out
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(
             table, "table", like=like, columns=columns, roles=roles, timestamp=timestamp, every=every, by=by,
@@ -76,11 +84,6 @@ def profile(
     forget(resume, "table")
     if fact is not None:
         counted.facts["importance"] = fact
-    if sliced and ("", "slices") not in counted.plan:
-        raise OptionError(
-            "slices are of losses: give roles for the target and the prediction or score, or profile the table that like "
-            "was made of with slices"
-        )
     return counted
 
 
@@ -101,7 +104,7 @@ def counted_profile(
     like: Profile | None = None,
     pairs: bool = True,
     exact: bool = False,
-    labelling: Any = None,
+    labelling: Labelling | None = None,
     features: str | Sequence[str] | None = None,
     attributions: Any = None,
     base_value: float | str | None = None,
@@ -115,9 +118,10 @@ def counted_profile(
     """
     from gpumon.api.estimating import learnt
     from gpumon.engines.attributions import attribution_columns
+    from gpumon.engines.label_plan import Labelling
     from gpumon.engines.notes import differences, left_out, of_labels, of_slices, rounded
     from gpumon.engines.plan import plan, settled
-    from gpumon.engines.saved import as_current, as_reference
+    from gpumon.engines.saved import as_current, as_reference, refuse_other_labelling
     from gpumon.kernels import choose, on_host
     from gpumon.profiles.profile import Profile
     from gpumon.tables.gpu import taken
@@ -132,7 +136,11 @@ def counted_profile(
     for text in (timestamp, every):
         expect(text, str | None, f"timestamp and every are texts such as 'time' and '1d', not {text!r}")
     expect(like, Profile | None, "like must be a Profile: gpumon.Profile.load(path) reads a saved one")
+    if like is not None and labelling is not None:
+        refuse_other_labelling(like, f"the profile of {like.facts.get('name', 'like')}", labelling)
     columns = None if columns is None else names_of("columns", columns)
+    expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
+    scores = (roles or {}).get("score")
     roles = by_role(roles)
     features = None if features is None else names_of("features", features)
     if features is not None and columns is not None:
@@ -171,6 +179,10 @@ def counted_profile(
         elif table.device:
             table = table.load(_wanted(columns, slicing))
     table.chosen(slicing.columns)  # SchemaError if one is not there
+    by_class = scores_by_class(scores, table.schema.names) if like is None else {}
+    if by_class:
+        roles["score"] = list(by_class.values())
+        labelling = replace(labelling or Labelling(), scores=by_class)
     attributed: dict[str, str] = {}
     if attributions is not None and like is None:
         expect(
@@ -205,12 +217,14 @@ def counted_profile(
             base_value=base_value,
             name=table.name,
         )
+        _refuse_unread(empty, labelling)
         if features is not None:
             empty = learnt(empty, table, features)
         skipped = schema.skipped
     else:
         sample = None if explain is None else table.sample(None)
         empty = like.empty()
+        _refuse_unread(empty, labelling)
         skipped = tuple(it for it in skipped if it.name not in ignored)
         notes += differences(
             table.name, compatible(like.schema, table.schema, name=table.name), columns, ignored
@@ -239,6 +253,21 @@ def counted_profile(
     if explain is not None:
         counted.facts["importance"] = explain(sample, counted.schema)
     return counted
+
+
+def _refuse_unread(plan: Profile, labelling: Labelling | None) -> None:
+    """Raise an OptionError if it is said how predictions are to be read, and there are none."""
+    from gpumon.profiles.labels import Labelled
+
+    if labelling is None:
+        return
+    if labelling.slices and ("", "slices") not in plan.plan:
+        raise OptionError("slices are of losses: give roles for the target and the prediction or score")
+    if not any(isinstance(state, Labelled) for state in plan.plan.values()):
+        raise OptionError(
+            "what is said of predictions (task, positive, threshold, nominal) needs some: give roles for the "
+            "target and the prediction or score"
+        )
 
 
 def _checked(saved: Profile) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import expect, is_profile, names_of, sliced_by
+from gpumon.api.arguments import expect, is_profile, names_of, scores_by_class, sliced_by
 from gpumon.api.counting import counted_profile, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
 from gpumon.api.importances import explainer, given_importance
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gpumon.metrics import Metric
     from gpumon.profiles.profile import Profile
     from gpumon.reports.report import Report
+    from gpumon.tables.table import Table
 
 __all__ = ["evaluate", "of_labelled_rows"]
 
@@ -34,14 +35,14 @@ def evaluate(
     lower: str | None = None,
     upper: str | None = None,
     std: str | None = None,
-    nominal: float = 0.9,
+    nominal: float | None = None,
     features: str | Sequence[str] | None = None,
     labels: Any = None,
     on: str | None = None,
     duplicates: str = "raise",
     task: str | None = None,
     positive: Any = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     costs: Mapping[str, float] | Sequence[float] | None = None,
     weight: str | None = None,
     maturity: float | None = None,
@@ -73,15 +74,16 @@ def evaluate(
     are told and nothing is judged. What is not said here is as in :func:`scan`.
 
     predictions, reference
-        tables with the columns below, or profiles of such
+        tables with the columns below, or profiles of such, which are read as they were counted: what is said otherwise
+        here is refused
     target, score, prediction
         the columns of labels, of scores (the probability of the positive class, or {class: column}, or what the
         names of such columns begin with), and of predicted classes or quantities; found by name if they are called
         "y_true", "y_pred_proba", "y_pred" and the like
     lower, upper, std, nominal
         the columns of the ends of prediction intervals that the model logs, or of the standard deviation of each
-        prediction's error in their place, and the share of the targets that they promise to hold (of a std: if
-        errors are normal); without such columns, what prediction ± a width holds is told for the same share
+        prediction's error in their place, and the share of the targets that they promise to hold, 0.9 by default (of a
+        std: if errors are normal); without such columns, what prediction ± a width holds is told for the same share
     features
         columns that a regression's model reads: from them and the prediction the reference teaches what errors to
         expect, which tells MAE and RMSE of rows without labels; their own drift is told too
@@ -93,7 +95,7 @@ def evaluate(
     positive
         the class that a single score is of; by default 1 of 0 and 1, the last in the alphabet
     threshold
-        from which score on a row counts as predicted positive, where no column of predictions is given
+        from which score on a row counts as predicted positive, where no column of predictions is given: 0.5 by default
     costs
         what a false positive and a false negative cost, (1, 20) or {"false_positive": 1, "false_negative": 20}, in any
         unit: then the mean cost of a row is told, realised and estimated
@@ -124,11 +126,14 @@ def evaluate(
     """
     from gpumon.engines.engine import opened
     from gpumon.engines.label_plan import Labelling, text_of
+    from gpumon.engines.saved import refuse_other_labelling, refuse_other_slices
     from gpumon.metrics import chosen, served
     from gpumon.metrics.labelled import MATURITY
     from gpumon.metrics.measure import measure
+    from gpumon.profiles.profile import Profile
     from gpumon.profiles.worst_rows import WorstRows
     from gpumon.reports.report import Report
+    from gpumon.tables.slices import Slicing
     from gpumon.tables.table import Table
     from gpumon.verdicts.judge import judge
     from gpumon.verdicts.thresholds import Thresholds
@@ -155,9 +160,12 @@ def evaluate(
         )
         predictions, notes = _with_labels(predictions, labels, on, target, weight, duplicates, counting)
         first = predictions if reference is None else reference
-        roles, by_class = _label_roles(first, target, score, prediction, weight, (lower, upper, std))
+        named = {"target": target, "prediction": prediction, "weight": weight}
+        named |= {"lower": lower, "upper": upper, "std": std}
+        asked, by_class = _roles_asked(named, score, first)
         if sensitive_features is not None:
-            roles["sensitive"] = names_of("sensitive_features", sensitive_features)
+            asked["sensitive"] = names_of("sensitive_features", sensitive_features)
+        roles = _roles_found(asked, first) if isinstance(first, Table) else {}  # a profile knows them
         sliced = sliced_by(slices)
         labelling = Labelling(
             task,
@@ -174,8 +182,8 @@ def evaluate(
             first, roles["id"] = _identified(first, row_id, on, predictions)
         if features is not None and roles:
             features = names_of("features", features)
-            named = {name for some in roles.values() for name in some}
-            roles["feature"] = [name for name in features if name not in named]
+            others = {name for some in roles.values() for name in some}
+            roles["feature"] = [name for name in features if name not in others]
         counted: list[str] | None = None  # all
         if roles and sliced is not True and explain is None:
             used = [] if fact is None or not isinstance(first, Table) else list(fact["of"])
@@ -191,14 +199,19 @@ def evaluate(
         before = counted_profile(
             first,
             what,
+            **options | {"roles": roles or asked},
             pairs=False,
             exact=exact,
             labelling=labelling,
             features=features,
             attributions=attributions,
             base_value=base_value,
-            **options,
         )
+        if not isinstance(first, Table):
+            name = f"the {what} profile" if isinstance(first, Profile) else str(first)
+            refuse_other_labelling(before, name, labelling, row_id)
+            if reference is None:
+                refuse_other_slices(before, name, Slicing(timestamp, every, tuple(names_of("by", by or ()))))
         if fact is not None:
             before.facts["importance"] = fact
         if costs is not None:
@@ -210,10 +223,6 @@ def evaluate(
             )
         now = before
         worst = before.plan.get(("", "worst rows"))
-        if worst_rows and worst is None:
-            raise OptionError(
-                f"{before.facts.get('name', 'the reference')} keeps no worst rows: profile its table again with worst_rows"
-            )
         if isinstance(worst, WorstRows) and isinstance(predictions, Table):
             predictions = _numbered(predictions, worst.identity[0])
         if reference is not None:
@@ -333,55 +342,50 @@ def _with_labels(
     return both, notes
 
 
-def _label_roles(
-    source: Any,
-    target: str | None,
-    score: Any,
-    prediction: str | None,
-    weight: str | None,
-    ends: tuple[str | None, str | None, str | None],
+def _roles_asked(
+    named: Mapping[str, Any], score: Any, source: Any
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The roles that are given, and the column of every class."""
-    from gpumon.engines.label_plan import text_of
-    from gpumon.tables.schema import telling_names
+    """The roles that are given, of a table or a profile, and the column of every class."""
+    from gpumon.profiles.profile import Profile
     from gpumon.tables.table import Table
 
-    roles: dict[str, list[str]] = {}
-    by_class: dict[str, str] = {}
-    if not isinstance(source, Table):
-        return roles, by_class  # a profile knows them
-    names = source.schema.names
-    told = telling_names(names)
-    for role, given in (("target", target), ("prediction", prediction), ("weight", weight)):
+    for role, given in named.items():
         expect(given, str | None, f"{role} must be the name of a column, not {given!r}")
-        if given is not None:
-            roles[role] = [given]
-        elif role in told and (role == "target" or score is None):
+    roles = {role: [given] for role, given in named.items() if given is not None}
+    if score is None:
+        return roles, {}
+    expect(
+        score, str | Mapping,
+        f"score must be the name of a column or a mapping from class to column, not {score!r}",
+    )  # fmt: skip
+    names: Sequence[str] = ()
+    if isinstance(source, Table):
+        names = source.schema.names
+    elif not isinstance(score, Mapping):
+        names = (source if isinstance(source, Profile) else Profile.load(source)).columns
+    by_class = scores_by_class(score, names)
+    roles["score"] = names_of("score", list(by_class.values()) or [score])
+    return roles, by_class
+
+
+def _roles_found(asked: dict[str, list[str]], table: Table) -> dict[str, list[str]]:
+    """The roles of a table's columns: those that are asked for, and what columns are called by that say it."""
+    from gpumon.tables.schema import telling_names
+
+    told = telling_names(table.schema.names)
+    roles = dict(asked)
+    for role in ("target", "prediction", "weight"):
+        if role not in asked and role in told and (role == "target" or "score" not in asked):
             roles[role] = [told[role]]
-    if isinstance(score, Mapping):
-        by_class = {text_of(name): column for name, column in score.items()}
-        roles["score"] = names_of("score", list(by_class.values()))
-    elif score is not None:
-        expect(
-            score, str, f"score must be the name of a column or a mapping from class to column, not {score!r}"
-        )
-        begun = [name for name in names if name.startswith(score) and name != score]
-        if score not in names and len(begun) > 1:
-            by_class = {name.removeprefix(score): name for name in begun}
-        roles["score"] = list(by_class.values()) or [score]
-    elif "score" in told and prediction is None:
+    if "score" not in asked and "score" in told and "prediction" not in asked:
         roles["score"] = [told["score"]]
     if "target" not in roles:
         raise SchemaError(
             "which column holds the labels is not clear: name it with target, or give labels and on for a table of them"
         )
-    for role, end in zip(("lower", "upper", "std"), ends, strict=True):
-        expect(end, str | None, f"{role} must be the name of a column, not {end!r}")
-        if end is not None:
-            roles[role] = [end]
     if not {"score", "prediction", "lower", "upper"} & roles.keys():
         raise SchemaError("which column holds the predictions is not clear: name it with score or prediction")
-    return roles, by_class
+    return roles
 
 
 def _without_labels(

@@ -25,7 +25,7 @@ def scan(
     reference: Any,
     *,
     columns: Sequence[str] | None = None,
-    roles: Mapping[str, str | Sequence[str]] | None = None,
+    roles: Mapping[str, Any] | None = None,
     timestamp: str | None = None,
     every: str | None = None,
     by: str | Sequence[str] | None = None,
@@ -54,7 +54,8 @@ def scan(
     columns
         the columns to look at; all by default
     roles
-        role → column or columns, such as ``{"target": "y", "id": "order_id", "ignore": ["note"]}``
+        role → column or columns, such as ``{"target": "y", "id": "order_id", "ignore": ["note"]}``; the role score of several
+        classes also as {class: column}, or as what the names of such columns begin with
     timestamp, every
         a column of times and a width ("1h", "1d", "1w", "1mo"): every window is compared with the reference
     by

@@ -37,28 +37,29 @@ if TYPE_CHECKING:
     from gpumon.profiles.state import State
     from gpumon.schema import Schema
 
-__all__ = ["NOMINAL", "TASKS", "Labelling", "label_states", "text_of"]
+__all__ = ["TASKS", "Labelling", "label_states", "text_of"]
 
 TASKS = ("binary", "multiclass", "regression")
 FEW_CLASSES = 64  # of which each has as many score cells as MANY_CELLS says
 MANY_CELLS, FEW_CELLS = 1_024, 128  # of one class against the rest: 8,192 for each of many would be much
 NOMINAL = 0.9
+THRESHOLD = 0.5
 STEPS = 64  # cells of the predictions of a regression, about equally filled
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """How predictions are to be read; what is None is found in the data.
+    """How predictions are to be read; what is None is found in the data, or is as usual.
 
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
-    ``scores`` maps classes to columns where every class has a score of its own. ``nominal`` is the coverage that
-    prediction intervals promise. ``slices`` are the columns whose bins make slices of the rows; True for all features.
+    ``scores`` maps classes to columns where every class has a score of its own. A row whose score is at least
+    ``threshold``, 0.5, is predicted positive. ``nominal`` is the coverage that prediction intervals promise, 0.9. ``slices`` are the columns whose bins make slices of the rows; True for all features.
     ``worst`` rows of largest error are kept, by their ids.
     """
 
     task: str | None = None
-    threshold: float = 0.5
-    nominal: float = NOMINAL
+    threshold: float | None = None
+    nominal: float | None = None
     positive: str | None = None
     scores: Mapping[str, str] = field(default_factory=dict)
     slices: bool | Sequence[str] = ()
@@ -68,16 +69,26 @@ class Labelling:
         if self.task not in {None, *TASKS}:
             raise OptionError(f"task {self.task!r} is unknown: use one of {', '.join(TASKS)}")
         threshold: Any = self.threshold
-        if not (isinstance(threshold, int | float) and np.isfinite(threshold)):
+        if threshold is not None and not (isinstance(threshold, int | float) and np.isfinite(threshold)):
             raise OptionError(f"threshold {self.threshold!r} is no number: 0.5 is the usual one")
         worst: Any = self.worst
         if not (isinstance(worst, int) and not isinstance(worst, bool) and 0 <= worst <= MOST_ROWS):
             raise OptionError(f"worst_rows {worst!r} is no number of rows: give 1 to {MOST_ROWS:,}")
         nominal: Any = self.nominal
-        if not (isinstance(nominal, int | float) and 0 < nominal < 1):
+        if nominal is not None and not (isinstance(nominal, int | float) and 0 < nominal < 1):
             raise OptionError(
                 f"nominal {self.nominal!r} is no share: 0.9 means that intervals promise to hold 90 %"
             )
+
+    @property
+    def promised(self) -> float:
+        """The nominal coverage, of intervals for which nothing is said too."""
+        return NOMINAL if self.nominal is None else float(self.nominal)
+
+    @property
+    def cut(self) -> float:
+        """The threshold, of scores for which nothing is said too."""
+        return THRESHOLD if self.threshold is None else float(self.threshold)
 
 
 def label_states(
@@ -110,13 +121,13 @@ def label_states(
         if ends and not scores and not predictions:
             task = "regression"
         if task == "regression":
-            nominal = np.array([float(labelling.nominal)])
+            nominal = np.array([labelling.promised])
             found: dict[tuple[str, str], State] = {}
             for against in (*predictions, *scores)[:1]:
                 found = _regression(schema, sample, (target[0], against), weight, nominal, name)
             if ends:
                 numeric(schema, target, name)
-                nominal = predicted_intervals.promise(schema, float(labelling.nominal))
+                nominal = predicted_intervals.promise(schema, labelling.promised)
                 found["", "intervals"] = predicted_intervals.planned(
                     sample, (target[0], *ends), weight, nominal
                 )
@@ -235,7 +246,7 @@ def _classification(
     if not against and by_class:
         against = tuple(by_class[text] for text in classes)
     elif not against and len(classes) == 2:
-        against, threshold = (scores[0],), np.array([float(labelling.threshold)])
+        against, threshold = (scores[0],), np.array([labelling.cut])
     if against:
         states["", "confusion"] = Confusion.on((target, *against), weight, classes, threshold)
     if by_class:
@@ -249,7 +260,7 @@ def _classification(
             columns = (target, *(by_class[text] for text in classes))
             states["", "confidence"] = Confidence.on(columns, weight)
     elif scores and task == "binary":
-        edges = score_edges(as_floats(sample[scores[0]]), (labelling.threshold,))
+        edges = score_edges(as_floats(sample[scores[0]]), (labelling.cut,))
         if prediction:
             threshold = _followed(sample, prediction[0], scores[0], positive)
             edges = np.unique(np.concatenate((edges, threshold)))

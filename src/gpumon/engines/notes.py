@@ -68,8 +68,18 @@ def left_out(name: str, files: Sequence[Unreadable]) -> list[str]:
 
 
 def of_labels(counted: Profile, name: str) -> list[str]:
-    """Predictions without any label, classes that are new, scores that are no numbers."""
+    """Predictions without any label, classes that are new, scores that are no numbers, or of no one knows which class."""
     notes = []
+    scores = counted.schema.of(Role.SCORE)
+    if (
+        counted.schema.of(Role.TARGET)
+        and len(scores) > 1
+        and not any(isinstance(state, Scores) for state in counted.plan.values())
+    ):
+        notes.append(
+            f"{name}: the scores {listed(scores)} are only described: say of which class each is, {{class: column}}, or what "
+            "their names begin with"
+        )
     for aspect, plan in (
         (key[1], state) for key, state in counted.plan.items() if isinstance(state, Labelled)
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpumon.engines.notes import differences
 from gpumon.errors import InputError, MergeError, OptionError, SchemaError
@@ -19,10 +19,11 @@ from gpumon.tables.schema import Differences
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gpumon.engines.label_plan import Labelling
     from gpumon.profiles.state import State
     from gpumon.tables.slices import Slicing
 
-__all__ = ["as_current", "as_reference"]
+__all__ = ["as_current", "as_reference", "refuse_other_labelling", "refuse_other_slices"]
 
 
 def as_reference(
@@ -78,12 +79,60 @@ def _columns(key: tuple[str, str], state: State) -> tuple[str, ...]:
     return state.columns if isinstance(state, Pairs) else key[:1]
 
 
-def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:
-    """A profile in the place of a current table: what it holds on the plan of the reference."""
+def refuse_other_slices(saved: Profile, name: str, slicing: Slicing) -> None:
+    """Raise an OptionError if windows or segments are asked for and the profile has none."""
     if slicing.every and saved.rows and not saved.windows:
         raise OptionError(f"{name} was counted without windows: profile its table with timestamp and every")
     if slicing.by and saved.rows and not saved.segments:
         raise OptionError(f"{name} was counted without segments: profile its table with by")
+
+
+def refuse_other_labelling(saved: Profile, name: str, asked: Labelling, row_id: str | None = None) -> None:
+    """Raise an OptionError if predictions are to be read in another way than that in which they were counted."""
+    plan: Any = saved.plan
+    confusion, scores, worst = (plan.get(("", aspect)) for aspect in ("confusion", "scores", "worst rows"))
+    quantities = [plan[key] for key in (("", "residuals"), ("", "intervals")) if key in plan]
+    classes: Any = () if confusion is None else confusion.classes
+    positive = scores.positive[0] if scores is not None else classes[1] if len(classes) == 2 else None
+
+    def refuse(option: str, held: object, wanted: object) -> None:
+        raise OptionError(
+            f"{name} was counted with {option} {held!r}, not {wanted!r}: profile its table again with {option}"
+        )
+
+    if asked.task is not None and plan:
+        held = (
+            {"regression"} if quantities else {"multiclass"} if len(classes) > 2 else {"binary", "multiclass"}
+        )
+        if asked.task not in held:
+            refuse("task", min(held), asked.task)
+    if asked.positive is not None and positive is not None and asked.positive != positive:
+        refuse("positive", positive, asked.positive)
+    if asked.threshold is not None and confusion is not None and {*confusion.threshold} - {asked.threshold}:
+        refuse("threshold", float(confusion.threshold[0]), asked.threshold)
+    if asked.nominal is not None and quantities and asked.nominal != quantities[0].nominal[0]:
+        refuse("nominal", float(quantities[0].nominal[0]), asked.nominal)
+    for text, column in asked.scores.items():
+        state = plan.get(("", f"scores {text}"))
+        if state is None or state.columns[1] != column:
+            raise OptionError(
+                f"{name} has no scores of class {text!r} in column {column!r}: profile its table again with them"
+            )
+    if asked.slices and ("", "slices") not in plan:
+        raise OptionError(f"{name} holds no slices: profile its table again with slices")
+    if asked.worst and worst is None:
+        raise OptionError(f"{name} keeps no worst rows: profile its table again with worst_rows")
+    if asked.worst and asked.worst > worst.most[0]:
+        refuse("worst_rows", int(worst.most[0]), asked.worst)
+    if row_id is not None and worst is not None and worst.identity[0] != row_id:
+        raise OptionError(
+            f"{name} names its worst rows by {worst.identity[0]!r}, not {row_id!r}: profile its table again with the role id"
+        )
+
+
+def as_current(saved: Profile, name: str, like: Profile, slicing: Slicing) -> Profile:
+    """A profile in the place of a current table: what it holds on the plan of the reference."""
+    refuse_other_slices(saved, name, slicing)
     if set(like.columns).isdisjoint(saved.columns):
         raise InputError(
             f"{name} has no column in common with the reference, which has {listed(like.columns)}; it has "
