@@ -142,6 +142,11 @@ def test_multiclass_metrics_are_those_of_scikit_learn():
         assert value(report, name).value == pytest.approx(wanted)
     auc = value(report, "auc")
     assert auc.lower <= sk.roc_auc_score(y, p, multi_class="ovr") <= auc.upper
+    pairs = value(report, "auc_one_versus_one")
+    assert pairs.lower <= sk.roc_auc_score(y, p, multi_class="ovo") <= pairs.upper
+    assert pairs.upper - pairs.lower < 2e-3
+    assert pairs.ci_lower < pairs.value < pairs.ci_upper
+    assert pairs.n == 3000
     bee = value(report, "auc", column="y=bee")
     assert bee.lower <= sk.roc_auc_score(y == "bee", p[:, 1]) <= bee.upper
     assert value(report, "f1", column="y=cat").value == pytest.approx(

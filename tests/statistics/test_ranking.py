@@ -231,6 +231,54 @@ def test_many_classes_equal_scikit_learn():
     assert coarse.lower <= found.value <= coarse.upper
 
 
+def ranked(true, scores):
+    """Counts of all scores as they are, and the cells that hold one each."""
+    return by_class(scores, true, np.unique(scores))
+
+
+def test_classes_without_rows_are_left_out_of_the_pairs():
+    rng = np.random.default_rng(3)
+    true, scores = rng.integers(0, 3, 300), rng.random((300, 4)).round(2)
+    three = ranking.one_versus_one(ranked(true, scores[:, :3]), single=True)
+    four = ranking.one_versus_one(ranked(true, scores), single=True)
+    assert four.value == pytest.approx(three.value, abs=1e-12)
+    for counts in (ranked(true * 0, scores), np.zeros((4, 4, 9), np.int64)):
+        assert np.isnan(ranking.one_versus_one(counts).value)
+        assert np.isnan(ranking.one_versus_one_interval(counts)).all()
+
+
+def test_the_variance_of_two_classes_whose_scores_add_up_to_one_is_delongs():
+    rng = np.random.default_rng(4)
+    true = rng.integers(0, 2, 200)
+    p = np.clip(rng.normal(0.4 + 0.2 * true, 0.2), 0, 1)
+    counts = ranked(true, np.stack([1 - p, p], axis=1))
+    negatives, positives = counts[1]
+    assert ranking.one_versus_one(counts).value == pytest.approx(ranking.auc(negatives, positives).value)
+    found = ranking.one_versus_one_variance(counts)
+    assert found == pytest.approx(float(ranking.auc_variance(negatives, positives)), rel=1e-9)
+
+
+def test_the_interval_of_many_classes_covers_the_truth_at_least_as_often_as_it_says():
+    """The truth is that of a million rows; the intervals are of 300."""
+    rng = np.random.default_rng(5)
+
+    def drawn(n):
+        true = rng.choice(4, n, p=[0.5, 0.3, 0.15, 0.05])
+        logits = rng.normal(size=(n, 4)) + 1.2 * np.eye(4)[true]
+        scores = np.exp(logits)
+        return true, (scores / scores.sum(axis=1, keepdims=True))
+
+    edges = np.linspace(0, 1, 513)
+    true, scores = drawn(1_000_000)
+    truth = ranking.one_versus_one(by_class(scores, true, edges)).value
+    samples = np.stack([by_class(scores, true, edges) for true, scores in (drawn(300) for _ in range(400))])
+    found = ranking.one_versus_one_interval(samples)
+    assert np.mean((found.lower <= truth) & (truth <= found.upper)) >= 0.94
+    spread = np.std(found.value)
+    wide = np.mean(found.upper - found.lower) / (2 * 1.96)
+    assert spread * 0.95 < wide < 2 * spread  # safe, and of use
+
+
 @pytest.mark.parametrize("measure", [*EXACT, ranking.auc_interval, ranking.average_precision_interval])
 def test_one_class_only_gives_nan(measure):
     nothing, some = np.zeros((2, 3), np.int64), np.ones((2, 3), np.int64)

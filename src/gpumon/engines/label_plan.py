@@ -25,6 +25,7 @@ from gpumon.profiles.labels import (
     threshold_of_predictions,
 )
 from gpumon.profiles.numeric import edges_of
+from gpumon.profiles.ranked_classes import MOST_RANKED, RankedClasses, cells_of_ranks
 from gpumon.profiles.worst_rows import MOST_ROWS
 from gpumon.schema import Kind, Role
 from gpumon.tables.columns import listed
@@ -259,6 +260,10 @@ def _classification(
         if len(classes) > 1:
             columns = (target, *(by_class[text] for text in classes))
             states["", "confidence"] = Confidence.on(columns, weight)
+        if 1 < len(classes) <= MOST_RANKED and not weight:
+            pooled = np.concatenate([as_floats(sample[column]) for column in columns[1:]])
+            edges = edges_of(pooled, cells_of_ranks(len(classes)))
+            states["", "ranked classes"] = RankedClasses.on(columns, (), classes, edges)
     elif scores and task == "binary":
         edges = score_edges(as_floats(sample[scores[0]]), (labelling.cut,))
         if prediction:

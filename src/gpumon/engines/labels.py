@@ -12,7 +12,15 @@ from gpumon.engines.coding import Coder
 from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts, strings
 from gpumon.engines.expected_losses import Expecting
 from gpumon.engines.worst_rows import Largest, errors_of
-from gpumon.kernels import ConfidenceCounts, ConfusionCounts, ResidualCounts, ScoreCounts, on_host, select
+from gpumon.kernels import (
+    ConfidenceCounts,
+    ConfusionCounts,
+    RankedCounts,
+    ResidualCounts,
+    ScoreCounts,
+    on_host,
+    select,
+)
 from gpumon.kernels.expected_losses import ExpectedCounts
 from gpumon.kernels.lookup import Guide, guide
 from gpumon.kernels.predicted_intervals import IntervalCounts
@@ -27,6 +35,7 @@ from gpumon.profiles.labels import (
     SortedScores,
 )
 from gpumon.profiles.profile import Key
+from gpumon.profiles.ranked_classes import RankedClasses
 from gpumon.profiles.worst_rows import WorstRows
 
 if TYPE_CHECKING:
@@ -73,6 +82,7 @@ class LabelCounter:
             | Intervals
             | ExpectedLosses
             | WorstRows
+            | RankedClasses
         )
         self.states: dict[tuple[str, str], Labelled] = {
             key: state for key, state in like.plan.items() if isinstance(state, own)
@@ -81,7 +91,7 @@ class LabelCounter:
         self.guides: dict[tuple[str, str], tuple[Guide, ...]] = {}
         self.expected: dict[tuple[str, str], Expecting] = {}
         for key, state in self.states.items():
-            if isinstance(state, Scores | Confidence):
+            if isinstance(state, Scores | Confidence | RankedClasses):
                 self.guides[key] = (guide(state.edges),)
             elif isinstance(state, Residuals):
                 self.guides[key] = tuple(guide(each) for each in (state.edges, state.sizes, state.steps))
@@ -166,6 +176,13 @@ class LabelTally:
                 (table_of_cells,) = self.counter.guides[key]
                 host = on_host(self.counter.kernels)
                 host.confidences(scores, actual, predicted, weights, offsets, places, table_of_cells, into)
+            elif isinstance(state, RankedClasses):
+                actual = coded(state.classes, state.columns[0])
+                host, (table_of_cells,) = on_host(self.counter.kernels), self.counter.guides[key]
+                for i, name in enumerate(state.columns[1:]):
+                    if name in there:
+                        scores = as_floats(batch.column(name))
+                        host.ranked(scores, actual, i, offsets, places, table_of_cells, into.counts)
             elif isinstance(state, Intervals):
                 predicted_intervals.count(state, batch, offsets, places, into)
             elif isinstance(state, ExpectedLosses):
@@ -307,6 +324,7 @@ _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Scores: (ScoreCounts, ScoreCounts._fields),
     Confidence: (ConfidenceCounts, ConfidenceCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
+    RankedClasses: (RankedCounts, RankedCounts._fields),
     Intervals: (IntervalCounts, IntervalCounts._fields),
     ExpectedLosses: (ExpectedCounts, ExpectedCounts._fields),
 }

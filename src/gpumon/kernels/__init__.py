@@ -148,6 +148,14 @@ class ConfidenceCounts(NamedTuple):
     losses: NDArray[np.float64]  # (places, 6)
 
 
+class RankedCounts(NamedTuple):
+    """What scores of classes leave behind by true class, a place for every slice."""
+
+    counts: NDArray[
+        np.int64
+    ]  # (places, columns, classes, cells); see ``profiles.ranked_classes.RankedClasses``
+
+
 class LossCounts(NamedTuple):
     """What losses leave behind by the bins of columns, a place for every slice; see ``profiles.groups.SliceLosses``."""
 
@@ -304,6 +312,22 @@ class HostKernels(Kernels, Protocol):
 
         ``codes`` (columns, rows) are the bins of the rows, ``starts`` (columns + pairs + 1,) where the cells of each
         column, then of each pair begin; ``loss`` is finite.
+        """
+        ...
+
+    def ranked(
+        self,
+        scores: NDArray[np.float64],
+        actual: NDArray[np.int32],
+        column: int,
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        guide: Guide,
+        counts: NDArray[np.int64],
+    ) -> None:
+        """Add the cells of one column of scores to ``counts`` (places, columns, classes, cells), by true class.
+
+        Rows count whose score is finite and whose class is known; the first cell is below all edges.
         """
         ...
 

@@ -255,6 +255,19 @@ def losses(
     _losses(codes, starts, loss, _weights(weights), offsets, places, *into)
 
 
+def ranked(
+    scores: NDArray[np.float64],
+    actual: NDArray[np.int32],
+    column: int,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    counts: NDArray[np.int64],
+) -> None:
+    """Scores of one class by true class; see :class:`gpumon.kernels.HostKernels`."""
+    _ranked(scores, actual, offsets, places, *_numbers(guide), counts[:, column])
+
+
 def confidences(
     scores: NDArray[np.float64],
     actual: NDArray[np.int32],
@@ -806,6 +819,39 @@ def _scored(
                 counts[place, y, cell] += 1
                 if weights.size:
                     mass[place, y, cell] += w
+
+
+@compiled
+def _ranked(
+    values,
+    actual,
+    offsets,
+    places,
+    limits,
+    first,
+    linear,
+    origin,
+    scale,
+    shift,
+    base,
+    stride,
+    deep,
+    counts,
+):
+    numbers = np.empty(BLOCK)
+    pieces = np.empty(BLOCK, np.uint16)
+    cells = np.empty(BLOCK, np.uint16)
+    classes = counts.shape[1]
+    for s in range(offsets.size - 1):
+        place = places[s]
+        for start in range(offsets[s], offsets[s + 1], BLOCK):
+            block = values[start : min(start + BLOCK, offsets[s + 1])]
+            _pieces(block, first.size - 1, linear, origin, scale, shift, base, numbers, pieces)
+            _cells(block, pieces, limits, first, stride, deep, cells)
+            for i in range(block.size):
+                known = actual[start + i]
+                if known < classes and abs(block[i]) < np.inf:
+                    counts[place, known, cells[i] - 1] += 1
 
 
 @compiled

@@ -327,6 +327,24 @@ def losses(
                 into.mass[place, first:last, i] += np.bincount(at, values[start:stop], size)
 
 
+def ranked(
+    scores: NDArray[np.float64],
+    actual: NDArray[np.int32],
+    column: int,
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    guide: Guide,
+    counts: NDArray[np.int64],
+) -> None:
+    """Scores of one class by true class; see :class:`gpumon.kernels.HostKernels`."""
+    into = counts[:, column]
+    cells = np.searchsorted(_edges(guide), scores, side="right")
+    known = np.isfinite(scores) & (actual < into.shape[1])
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        rows = start + np.flatnonzero(known[start:stop])
+        np.add.at(into[place], (actual[rows], cells[rows]), 1)
+
+
 def confidences(
     scores: NDArray[np.float64],
     actual: NDArray[np.int32],

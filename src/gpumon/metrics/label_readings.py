@@ -7,6 +7,7 @@ of classes
 ``predicted_classes``  rows by predicted class, labelled or not (slices, K)
 ``right_and_wrong``    the confusion of two classes (slices, 2, 2)
 ``costs``              of a false positive and of a false negative (2,), if the user gave them; shared
+``ranked``             rows by column of scores, true class and cell (slices, K, K, m + 1), on cells that ``single`` tells of
 of scores
 ``negatives``          rows by score cell (slices, m + 3); ``positives`` likewise
 ``scored``             all rows by score cell, labelled or not (slices, m + 3)
@@ -64,6 +65,7 @@ from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import RESIDUALS, Confusion, Labelled, Residuals, Scores, SortedScores
 from gpumon.profiles.profile import Key
+from gpumon.profiles.ranked_classes import RankedClasses
 from gpumon.statistics import calibration, decision, estimation, ranking, regression
 
 if TYPE_CHECKING:
@@ -190,6 +192,10 @@ def _single(side: Side) -> NDArray[np.bool_]:
     edges = side.states[0].edges
     bins = edges[1:] == np.nextafter(edges[:-1], np.inf)
     return np.concatenate(([True, False], bins, [False, True]))
+
+
+def _single_ranks(side: Side) -> NDArray[np.bool_]:
+    return _single(side)[1:-1]  # no ±inf among them
 
 
 def _probable(side: Side) -> Any:
@@ -393,6 +399,7 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
         **confidence_readings.TOGETHER_OF_SCORES,
     },
     Confidence: {**confidence_readings.TOGETHER, "both_bins": _calibration_bins},
+    RankedClasses: {},
     Residuals: {"losses": _residual_losses, **outlier_readings.TOGETHER},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
@@ -480,6 +487,7 @@ READINGS: dict[type, dict[str, Callable[[Side], Any]]] = {
         **outlier_readings.READINGS,
     },
     Confidence: {**confidence_readings.READINGS, **CALIBRATION},
+    RankedClasses: {"ranked": lambda side: side.stack("counts"), "single": _single_ranks},
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
     ExpectedLosses: expected_readings.READINGS,
 }

@@ -18,6 +18,7 @@ from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Scores
+from gpumon.profiles.ranked_classes import RankedClasses
 from gpumon.statistics import estimation
 from gpumon.statistics.calibration_change import ErrorChange
 from gpumon.statistics.ecdf import Bounds, Certified
@@ -485,6 +486,8 @@ def _rows(metric: Metric, side: Side) -> NDArray[np.int64]:
         if "coverage" in metric.reads:
             return np.asarray(counts.sum(axis=(-1, -2)))
         return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
+    if side.kind is RankedClasses:
+        return np.asarray(side.stack("counts")[:, 0].sum(axis=(-1, -2)))
     if side.kind is Confidence:
         labelled = WITHOUT_LABELS.isdisjoint(metric.reads)
         return np.asarray(confidence_readings.rows(side, labelled=labelled))
@@ -508,6 +511,8 @@ def _why(metric: Metric, side: Side, rows: NDArray[np.int64]) -> NDArray[Any]:
         if sure or not PROBABILITY.isdisjoint(metric.reads):
             outside = side.stack("outside")[:, : 3 if sure else 2].sum(axis=-1)
             words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
+    if side.kind is RankedClasses:
+        words[rows > 0] = "the labels are all of one class"
     if side.kind is Confidence:
         words = confidence_readings.why(side, rows, labelled=WITHOUT_LABELS.isdisjoint(metric.reads))
     undefined = words == ""

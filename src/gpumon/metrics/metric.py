@@ -57,7 +57,7 @@ LABELLED = frozenset(
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
-        "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "coverage",
+        "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "ranked", "coverage",
         "loss", "positive_loss", "negative_loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
         "slope_variance", "intercept", "intercept_variance",
         "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",

@@ -131,6 +131,18 @@ PERFORMANCE = (
     ),
     Metric(
         "PS-03",
+        "auc_one_versus_one",
+        ranking.one_versus_one,
+        reads=("ranked", "single"),
+        compares=False,
+        interval=ranking.one_versus_one_interval,
+        method="mean over the pairs of at most 20 classes, ties ½; cells of about equal mass, certified; at most DeLong's variance",
+        better="higher",
+        warn=0.005,
+        alert=0.01,
+    ),
+    Metric(
+        "PS-03",
         "gini",
         ranking.gini,
         reads=("negatives", "positives", "single"),

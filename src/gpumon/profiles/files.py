@@ -30,6 +30,7 @@ from gpumon.profiles.labels import Confusion, Labelled, Residuals, Scores, Sorte
 from gpumon.profiles.numeric import Numeric, Sorted
 from gpumon.profiles.pairs import Pairs
 from gpumon.profiles.profile import Key, Profile
+from gpumon.profiles.ranked_classes import RankedClasses
 from gpumon.profiles.state import MAX, PLAN, SUM, State
 from gpumon.profiles.times import Rows, Times
 from gpumon.profiles.worst_rows import WorstRows
@@ -54,6 +55,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         Confusion,
         Scores,
         Confidence,
+        RankedClasses,
         Residuals,
         SortedScores,
         Intervals,
@@ -89,6 +91,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "confusion": Confusion,
     "scores": Scores,
     "confidence": Confidence,
+    "ranked": RankedClasses,
     "sorted": SortedScores,
     "residuals": Residuals,
     "intervals": Intervals,

@@ -42,6 +42,8 @@ __all__ = [
     "gini",
     "kolmogorov_smirnov",
     "one_versus_one",
+    "one_versus_one_interval",
+    "one_versus_one_variance",
     "one_versus_rest",
     "precision_recall_curve",
     "prevalence",
@@ -268,21 +270,81 @@ def one_versus_rest(counts: Counts) -> tuple[Counts, Counts]:
 
 
 def one_versus_one(counts: Counts, single: bool | NDArray[np.bool_] = False) -> Bounds:
-    """Mean AUC over all ordered pairs of classes, each with its own score column [0 to 1]. Hand and Till's M.
+    """Area under the ROC curve of every class against every other, mean over the pairs [0 to 1]: Hand and Till's M.
 
     ``counts`` as for ``one_versus_rest``; for classes j ≠ k the score of j ranks the rows of j above those of k. It
     does not depend on how frequent the classes are. Equals ``sklearn.metrics.roc_auc_score(multi_class="ovo")``.
-    NaN where a class has no rows. Source: Hand & Till (2001), Mach. Learn. 45.
+    The mean is over the pairs that both have rows; NaN where there is none.
+    Source: Hand & Till (2001), Mach. Learn. 45.
+
+    >>> sure, tied = [[0, 0, 4], [6, 2, 0]], [[0, 4, 0], [0, 8, 0]]
+    >>> [float(bound) for bound in one_versus_one(np.array([sure, tied[::-1]]), single=True)]
+    [0.75, 0.75, 0.75]
     """
     classes = counts.shape[-2]
     totals: list[Any] = [0.0, 0.0, 0.0]
+    pairs: Any = 0.0
     for j in range(classes):
         others = np.delete(counts[..., j, :, :], j, axis=-2)
         bounds = auc(others, counts[..., j, j, None, :], single)
-        totals = [total + np.sum(bound, axis=-1) for total, bound in zip(totals, bounds, strict=True)]
-    pairs = classes * (classes - 1)
-    with np.errstate(invalid="ignore"):
-        return Bounds(*(np.asarray(total / (pairs or np.nan)) for total in totals))
+        known = ~np.isnan(bounds.value)
+        pairs = pairs + np.sum(known, axis=-1)
+        totals = [
+            total + np.sum(bound, axis=-1, where=known) for total, bound in zip(totals, bounds, strict=True)
+        ]
+    pairs = np.where(pairs > 0, pairs, np.nan)
+    return Bounds(*(np.asarray(total / pairs) for total in totals))
+
+
+def one_versus_one_variance(counts: Counts) -> Floats:
+    """A sampling variance that Hand and Till's M does not exceed, ties in a cell counted ½ [0 or more].
+
+    As DeLong's: a row of class c enters the pairs (c, k), where its own score is placed among the rows of k, and the
+    pairs (j, c), where its score of j is. How the scores of a row go together is not known, so their standard deviations add
+    up, which is the most that they can do. NaN where a pair that counts has a class of fewer than two rows.
+    """
+    counts = np.asarray(counts, np.float64)
+    classes = counts.shape[-2]
+    rows = np.sum(counts, axis=-1)  # (..., column, class)
+    shares = _shares(counts)
+    below = (
+        _exclusive(shares) + shares / 2
+    )  # of every cell of a column, the share of a class that is below it
+    above = 1.0 - below
+    spread: Any = 0.0
+    pairs: Any = 0.0
+    for c in range(classes):
+        own = shares[..., c, c, :]
+        others = [k for k in range(classes) if k != c]
+        there = (rows[..., c, c, None] > 0) & (rows[..., c, others] > 0)
+        placed = np.sum(below[..., c, others, :], axis=-2, where=there[..., None])
+        deviation = np.sqrt(_spread(own, placed))
+        for n, j in enumerate(others):
+            share, among = shares[..., j, c, :], above[..., j, j, :]
+            both = (rows[..., j, c] > 0) & (rows[..., j, j] > 0)
+            deviation = deviation + np.where(both, np.sqrt(_spread(share, among)), 0.0)
+            pairs = pairs + there[..., n]
+        few = np.where(there.any(axis=-1), np.asarray(_one_less(counts[..., c, c, :])), 1.0)
+        spread = spread + np.where(there.any(axis=-1), deviation**2 / few, 0.0)
+    return np.asarray(spread / np.where(pairs > 0, pairs, np.nan) ** 2)
+
+
+def one_versus_one_interval(counts: Counts, level: float = 0.95) -> Interval:
+    """Hand and Till's M with an interval that covers it at least as often as ``level`` says (``intervals.share``).
+
+    Where the classes are parted without fail the rows are those of the rarest class that has some.
+    """
+    own = np.sum(np.moveaxis(np.diagonal(counts, axis1=-3, axis2=-2), -1, -2), axis=-1)
+    rarest = np.min(np.where(own > 0, own, np.inf), axis=-1)
+    return intervals.share(one_versus_one(counts).value, one_versus_one_variance(counts), rarest, level)
+
+
+def _spread(share: Floats, value: Floats) -> Floats:
+    """The variance of a value by the shares of its cells; 0 where they are unknown."""
+    share = np.nan_to_num(share)
+    value = np.nan_to_num(value)
+    mean = np.vecdot(share, value)[..., None]
+    return np.asarray(np.vecdot(share, (value - mean) ** 2))
 
 
 def cells_of_sorted(negatives: Floats, positives: Floats) -> tuple[Counts, Counts]:
