@@ -385,3 +385,30 @@ def test_a_label_of_no_known_class_had_no_probability():
     report = gpumon.evaluate(table, rows(500, 0), target="y", score=SCORE)
     each = -np.log(np.maximum(p[happened, np.arange(50)], 1e-15))
     assert whole(report, "log_loss").value == pytest.approx(each.mean())
+
+
+def test_average_thresholded_confidence_is_that_of_the_rows():
+    rng = np.random.default_rng(11)
+    p = {side: rng.dirichlet(np.full(3, alpha), 4_000) for side, alpha in (("before", 1.0), ("now", 2.0))}
+    y = {
+        side: (rng.random(4_000)[:, None] > np.cumsum(x, axis=1)).sum(axis=1).clip(0, 2)
+        for side, x in p.items()
+    }
+    tables = {side: {"y": y[side], **{f"p_{i}": x[:, i] for i in range(3)}} for side, x in p.items()}
+    report = gpumon.evaluate(tables["now"], tables["before"], target="y", score="p_")
+    (row,) = report.results.where(metric="thresholded_accuracy")
+    wrong = np.mean(p["before"].argmax(axis=1) != y["before"])
+    limit = np.quantile(p["before"].max(axis=1), wrong)
+    assert row.lower - 1e-9 <= np.mean(p["now"].max(axis=1) >= limit) <= row.upper + 1e-9
+    assert row.reference == pytest.approx(1 - wrong)
+    assert row.ci_lower < row.value < row.ci_upper
+    assert row.status == "ok"
+    two = {side: {"y": rng.random(4_000) < x[:, 0], "p": x[:, 0]} for side, x in p.items()}
+    report = gpumon.evaluate(two["now"], two["before"], target="y", score="p", threshold=0.4)
+    (row,) = report.results.where(metric="thresholded_accuracy")
+    sure = {side: np.maximum(x[:, 0], 1 - x[:, 0]) for side, x in p.items()}
+    wrong = np.mean((p["before"][:, 0] >= 0.4) != two["before"]["y"])
+    expected = np.mean(sure["now"] >= np.quantile(sure["before"], wrong))
+    assert row.lower - 1e-3 <= expected <= row.upper + 1e-3
+    (accuracy,) = report.results.where(metric="accuracy")
+    assert row.reference == pytest.approx(accuracy.reference)

@@ -331,3 +331,42 @@ def test_the_ratio_of_realised_to_expected_covers_the_truth():
         hits += found.lower <= 1.2 <= found.upper
     assert 0.92 <= hits / 400 <= 0.98
     assert np.isnan(estimation.realised_over_expected(np.zeros(6)).value)
+
+
+def thresholded(before, hit, now):
+    """Average thresholded confidence of rows as they are."""
+    return float(np.mean(now >= np.quantile(before, 1 - hit.mean(), method="higher")))
+
+
+@examples
+@given(st.integers(0, 10**6), st.integers(5, 400), st.integers(5, 400))
+def test_thresholded_confidence_is_that_of_the_rows(seed, n, m):
+    rng = np.random.default_rng(seed)
+    before, now = rng.beta(3, 1, n).round(2), rng.beta(2, 2, m).round(2)
+    hit = rng.random(n) < before
+    cells = np.unique(np.concatenate((before, now)))
+    wrong, right, counts = (np.searchsorted(cells, x) for x in (before[~hit], before[hit], now))
+    wrong, right, counts = (np.bincount(x, minlength=cells.size) for x in (wrong, right, counts))
+    taken = estimation.sure_enough(wrong, right, cells)
+    assert np.sum((wrong + right) * taken) == pytest.approx(
+        hit.sum()
+    )  # of the reference itself it is the accuracy
+    found = estimation.thresholded_confidence(counts, taken, np.array([hit.mean(), n]))
+    # ties at the threshold are taken in part, so the rows' value lies between those of all of them and of none
+    at = np.flatnonzero((taken > 0) & (taken < 1))
+    none = np.sum(counts[taken == 1]) / m
+    whole = none + np.sum(counts[at]) / m
+    assert found.lower == pytest.approx(none)
+    assert found.upper == pytest.approx(whole)
+    assert found.lower <= found.value <= found.upper
+    if 0 < hit.sum() < n:
+        assert none - 1e-12 <= thresholded(before, hit, now) <= whole + 1e-12
+
+
+def test_thresholded_confidence_of_nothing_is_nothing():
+    nothing, some = np.zeros(3), np.ones(3)
+    assert np.isnan(estimation.sure_enough(nothing, nothing, CENTRES[:3])).all()
+    taken = estimation.sure_enough(some, some, CENTRES[:3])
+    assert np.isnan(estimation.thresholded_confidence(nothing, taken, np.array([0.5, 6.0]))).all()
+    mirrored = estimation.sure_enough(np.array([1, 1]), np.array([1, 3]), np.array([0.7, 0.7]))
+    assert mirrored[0] == mirrored[1] == pytest.approx(4 / 6)

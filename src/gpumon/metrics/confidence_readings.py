@@ -17,7 +17,10 @@ cells of the score, whose rows are on one side of ½; margins and entropies then
 
 Of several classes, labelled rows also have ``loss`` and ``brier``, moments of −ln p of the true class and of Σ (p − y)²
 over the classes, and stand by 15 bins of the confidence as those of a score do in ``width_rows`` and its kin, positive
-where the prediction is right. ``right_calibrated`` is P(right | confidence) of the *reference*, for estimates.
+where the prediction is right. ``right_calibrated`` is P(right | confidence) of the *reference*, for estimates;
+``sure_enough`` the part of each cell's rows (slices, cells) that average thresholded confidence takes for right, by the labels of
+the *reference*, and ``right_share`` its share of right predictions and the labelled rows that it is of (slices, 2); of a binary
+score that a threshold makes predictions of, ``threshold_sure_enough`` and ``threshold_right_share``.
 """
 
 from __future__ import annotations
@@ -125,7 +128,30 @@ def _right(side: Any) -> estimation.Calibration:
     return estimation.calibrate(np.nan_to_num(every - right), np.nan_to_num(right))
 
 
+def _outcomes(side: Any) -> tuple[Any, Any]:
+    """Labelled rows whose prediction is wrong, and right, by cell of the confidence."""
+    every, right = (np.nan_to_num(x[:, 2:-1]) for x in labelled(side)[:2])
+    return every - right, right
+
+
+def _sure_enough(side: Any, outcomes: Callable[[Any], tuple[Any, Any]]) -> Any:
+    return estimation.sure_enough(*outcomes(side), side["confidence_spans"].mean(axis=0))
+
+
+def _right_share(side: Any, outcomes: Callable[[Any], tuple[Any, Any]]) -> Any:
+    wrong, right = (x.sum(axis=-1) for x in outcomes(side))
+    with np.errstate(invalid="ignore"):
+        return np.stack((right / (wrong + right), wrong + right), axis=-1)
+
+
 # of a binary score
+
+
+def _outcomes_of_scores(side: Any) -> tuple[Any, Any]:
+    """Labelled rows that the threshold predicts wrongly, and rightly, by cell of the score."""
+    negatives, positives = side["negatives"][:, 2:-1], side["positives"][:, 2:-1]
+    above = np.arange(negatives.shape[-1]) >= side["threshold_cell"] - 2
+    return np.where(above, negatives, positives), np.where(above, positives, negatives)
 
 
 def _of_scores(side: Any) -> tuple[Any, Any]:
@@ -221,6 +247,8 @@ READINGS: dict[str, Callable[[Any], Any]] = OF_BOTH | {
     "loss": partial(_lost, quantity="loss"),
     "brier": partial(_lost, quantity="brier"),
     "right_calibrated": _right,
+    "sure_enough": partial(_sure_enough, outcomes=_outcomes),
+    "right_share": partial(_right_share, outcomes=_outcomes),
 }
 OF_SCORES: dict[str, Callable[[Any], Any]] = OF_BOTH | {
     "confidence": _sure,
@@ -229,6 +257,8 @@ OF_SCORES: dict[str, Callable[[Any], Any]] = OF_BOTH | {
     "entropy_ends": partial(_entropy, part=1),
     "confidence_rows": lambda side: _of_scores(side)[0],
     "confidence_spans": lambda side: confidence.binary_spans(_edges(side)),
+    "threshold_sure_enough": partial(_sure_enough, outcomes=_outcomes_of_scores),
+    "threshold_right_share": partial(_right_share, outcomes=_outcomes_of_scores),
 }
 TOGETHER_OF_SCORES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "confidence_cells": partial(_both, reading="confidence_rows"),

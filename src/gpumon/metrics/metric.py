@@ -53,7 +53,7 @@ LABELLED = frozenset(
     {
         "confidence", "margin", "entropy", "entropy_ends", "confidence_rows", "entropy_rows", "confidence_spans",
         "confidence_cells", "margin_cells", "entropy_cells", "confidence_deciles", "least_usual", "most_usual", "most_entropy",
-        "right_calibrated", "right_and_wrong", "costs", "all_bins", "both_bins", "bin_edges", "threshold",
+        "right_calibrated", "sure_enough", "right_share", "threshold_sure_enough", "threshold_right_share", "right_and_wrong", "costs", "all_bins", "both_bins", "bin_edges", "threshold",
         "calibrated", "known_confusion", "threshold_cell", "tables", "losses",
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
@@ -84,7 +84,7 @@ BROKEN_DOWN = frozenset(
 OF_REFERENCE = frozenset(
     {
         "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
-        "least_usual", "most_usual", "most_entropy", "right_calibrated", "usual_errors", "robust_limits",
+        "least_usual", "most_usual", "most_entropy", "right_calibrated", "sure_enough", "right_share", "threshold_sure_enough", "threshold_right_share", "usual_errors", "robust_limits",
     }
 )  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""

@@ -559,4 +559,18 @@ PERFORMANCE = (
         warn=0.01,
         alert=0.02,
     ),
+    *(
+        Metric(
+            "PS-01",
+            "thresholded_accuracy",
+            estimation.thresholded_confidence,
+            reads=("confidence_rows", f"{of}sure_enough", f"{of}right_share"),
+            compares=False,
+            method="without labels: rows as sure as the reference's surest, so many as it had right (ATC, XC-11)",
+            about="Share of the rows of which the model is surer than of as many of the reference's rows as were predicted wrongly "
+            "[0 to 1]: a second estimate of the accuracy beside ``estimated_accuracy``. Blind to concept drift.",
+            better="higher",
+        )
+        for of in ("", "threshold_")  # of several classes; of a score that a threshold makes predictions of
+    ),
 )

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from gpumon.statistics import classification, intervals, ranking
+from gpumon.statistics.calibration import merged
+from gpumon.statistics.ecdf import Certified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,8 @@ __all__ = [
     "root_mean_loss",
     "root_realised_over_expected",
     "specificity",
+    "sure_enough",
+    "thresholded_confidence",
     "unsupported_share",
 ]
 
@@ -303,6 +307,54 @@ def mean_loss(predicted: Floats, residual_variance: ArrayLike, level: float = 0.
     return expected_loss(
         np.stack((np.full(value.shape, rows), value, spread), axis=-1), residual_variance, level
     )
+
+
+def sure_enough(wrong: Counts, right: Counts, confidence: Floats) -> Floats:
+    """Of every cell of the confidence, the part of its rows that average thresholded confidence takes for right [0 to 1].
+
+    ``wrong`` and ``right`` are labelled reference rows (..., cells), ``confidence`` (cells,) what the cells stand for; cells of
+    equal confidence are taken together. From the surest cell down as many rows are taken for right as the reference had
+    right: 1 above the threshold, 0 below, and in the cell that it is in the part that makes up the number. NaN where
+    there are no rows. Source: Garg et al. (2022), ICLR, whose threshold is the confidence that the reference's error rate is below.
+
+    >>> sure_enough(np.array([30, 10, 0]), np.array([20, 20, 20]), np.array([0.5, 0.75, 1.0])).round(2)
+    array([0.2, 1. , 1. ])
+    """
+    places, groups = np.unique(np.round(confidence, 12), return_inverse=True)
+    rows = merged(np.asarray(wrong, np.float64) + right, groups, places.size)
+    total, hits = np.sum(rows, axis=-1, keepdims=True), np.sum(right, axis=-1, keepdims=True)
+    above = np.cumsum(rows[..., ::-1], axis=-1)[..., ::-1] - rows
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.clip((hits - above) / rows, 0.0, 1.0)
+    part = np.where(rows > 0, part, np.where(above < hits, 1.0, 0.0))
+    return np.where(total > 0, part, np.nan)[..., groups]
+
+
+def thresholded_confidence(
+    counts: Counts, taken: Floats, reference: Floats, level: float = 0.95
+) -> Certified:
+    """Share of right predictions by average thresholded confidence (ATC) [0 to 1], of rows without labels.
+
+    ``counts`` (..., cells) are rows by cell of the confidence, ``taken`` the parts of each that ``sure_enough`` takes for right,
+    ``reference`` (..., 2) the share of right predictions there and the labelled rows that it is of. ``lower`` and ``upper`` hold
+    whatever part of the threshold's own cell is above it. The interval is of both samplings. The threshold rests
+    on no theory: where a score is calibrated, ``accuracy`` is nearer to the truth. NaN where there are no rows.
+
+    >>> taken, known = np.array([0.2, 1.0, 1.0]), np.array([0.6, 100.0])
+    >>> [round(float(x), 3) for x in thresholded_confidence(np.array([70, 20, 10]), taken, known)]
+    [0.44, 0.3, 1.0, 0.312, 0.576]
+    """
+    rows = np.sum(counts, axis=-1)
+    share, of = np.moveaxis(np.asarray(reference, np.float64), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, lower, upper = (
+            np.vecdot(np.asarray(counts, np.float64), part) / rows
+            for part in (taken, np.floor(taken), np.ceil(taken))
+        )
+        variance = value * (1 - value) / rows + share * (1 - share) / of
+    value, lower, upper = (np.where(rows > 0, np.clip(x, 0.0, 1.0), np.nan) for x in (value, lower, upper))
+    found = intervals.share(value, variance, np.minimum(rows, of), level)
+    return Certified(value, lower, upper, found.lower, found.upper)
 
 
 def expected_loss(moments: Floats, residual_variance: ArrayLike, level: float = 0.95) -> Estimate:
