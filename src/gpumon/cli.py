@@ -87,8 +87,8 @@ def _number_or_name(_: Any, __: Any, value: str | None) -> float | str | None:
         return value
 
 
-def _slices(_: Any, __: Any, value: str | None) -> bool | list[str]:
-    """The columns of slices; "all" stands for every feature."""
+def _features(_: Any, __: Any, value: str | None) -> bool | list[str]:
+    """The columns of slices or clusters; "all" stands for every feature."""
     return value.strip() == "all" or _names(None, None, value) or [] if value is not None else False
 
 
@@ -306,9 +306,15 @@ def scan(reference: str, current: str, *, quiet: bool, verbose: bool, **options:
 )
 @click.option(
     "--slices",
-    callback=_slices,
+    callback=_features,
     metavar="A,B|all",
     help="Columns whose bins make slices: where the model is worst",
+)
+@click.option(
+    "--clusters",
+    callback=_features,
+    metavar="A,B|all",
+    help="Features that rows are clustered by, with the predictions: have the clusters' shares changed?",
 )
 @click.option(
     "--worst-rows",
@@ -410,7 +416,13 @@ def tune(history: str, reference: str | None, *, quiet: bool, verbose: bool, **o
     help="The file to write, NAME.gpumon",
 )  # fmt: skip
 @click.option(
-    "--slices", callback=_slices, metavar="A,B|all", help="Columns whose bins make slices, for evaluate"
+    "--slices", callback=_features, metavar="A,B|all", help="Columns whose bins make slices, for evaluate"
+)
+@click.option(
+    "--clusters",
+    callback=_features,
+    metavar="A,B|all",
+    help="Features that rows are clustered by, for evaluate",
 )
 @click.option("--like", type=click.Path(), help="Count on the edges and the vocabulary of this profile")
 @click.option(

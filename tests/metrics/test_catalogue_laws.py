@@ -79,6 +79,7 @@ def evaluated() -> list[gpumon.Report]:
                     "lower": "low",
                     "upper": "high",
                     "features": ["low"],
+                    "clusters": ["low", "high"],
                     "sensitive_features": "sex",
                 },
             ),

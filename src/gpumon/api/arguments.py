@@ -10,7 +10,7 @@ from gpumon.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["by_role", "expect", "is_profile", "names_of", "scores_by_class", "sliced_by"]
+__all__ = ["by_role", "columns_of", "expect", "is_profile", "names_of", "scores_by_class"]
 
 
 def is_profile(source: Any) -> bool:
@@ -60,6 +60,6 @@ def scores_by_class(score: Any, names: Sequence[str]) -> dict[str, str]:
     return {name.removeprefix(score): name for name in begun} if len(begun) > 1 else {}
 
 
-def sliced_by(slices: Any) -> bool | list[str]:
-    """The columns that make slices; True for all, none for False or None."""
-    return True if slices is True else names_of("slices", slices or ())
+def columns_of(what: str, columns: Any) -> bool | list[str]:
+    """The columns that an option is of; True for all, none for False or None."""
+    return True if columns is True else names_of(what, columns or ())

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import by_role, expect, is_profile, names_of, scores_by_class, sliced_by
+from gpumon.api.arguments import by_role, columns_of, expect, is_profile, names_of, scores_by_class
 from gpumon.api.importances import explainer, given_importance
 from gpumon.errors import GpumonError, InputError, OptionError, SchemaError
 
@@ -43,6 +43,7 @@ def profile(
     exact: bool = False,
     slices: bool | str | Sequence[str] = False,
     worst_rows: int = 0,
+    clusters: bool | str | Sequence[str] = False,
     importance: Any = None,
     attributions: Any = None,
     base_value: float | str | None = None,
@@ -58,7 +59,7 @@ def profile(
     """Count a table into a profile; with ``like``, on the edges and the vocabulary of another profile.
 
     The arguments are those of :func:`scan`, and for a profile that :func:`evaluate` is to read those of that:
-    ``task``, ``positive``, ``threshold``, ``nominal``, ``features``, ``slices`` and ``worst_rows``; the role score may be
+    ``task``, ``positive``, ``threshold``, ``nominal``, ``features``, ``slices``, ``worst_rows`` and ``clusters``; the role score may be
     {class: column}, or what the names of such columns begin with. With ``like`` these are as they were there. What is told of importances is kept in
     the profile. Profiles on one plan add: the profile of a month is the sum of its days.
 
@@ -70,10 +71,18 @@ def profile(
     from gpumon.engines.label_plan import Labelling, text_of
 
     explain, fact = explainer(model, predict), given_importance(importance)
-    sliced = sliced_by(slices)
+    sliced = columns_of("slices", slices)
     named = None if positive is None else text_of(positive)
-    labelling: Labelling | None = Labelling(task, threshold, nominal, named, slices=sliced, worst=worst_rows)
-    if labelling == Labelling(slices=[]) and features is None:
+    labelling: Labelling | None = Labelling(
+        task,
+        threshold,
+        nominal,
+        named,
+        slices=sliced,
+        worst=worst_rows,
+        clusters=columns_of("clusters", clusters),
+    )
+    if labelling == Labelling(slices=[], clusters=[]) and features is None:
         labelling = None  # nothing is said of predictions: what cannot be read as such is left out
     with shown(progress) as ticks, opened(engine, workers) as counting:
         counted = counted_profile(

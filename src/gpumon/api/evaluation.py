@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpumon.api.arguments import expect, is_profile, names_of, scores_by_class, sliced_by
+from gpumon.api.arguments import columns_of, expect, is_profile, names_of, scores_by_class
 from gpumon.api.counting import counted_profile, shown
 from gpumon.api.facts import backend_of, described, gpumon_version, worked
 from gpumon.api.importances import explainer, given_importance
@@ -49,6 +49,7 @@ def evaluate(
     sensitive_features: str | Sequence[str] | None = None,
     slices: bool | str | Sequence[str] = False,
     worst_rows: int = 0,
+    clusters: bool | str | Sequence[str] = False,
     row_id: str | None = None,
     importance: Any = None,
     attributions: Any = None,
@@ -111,6 +112,9 @@ def evaluate(
     slices
         True, or the columns whose bins make slices of the rows, by one condition and by two: where the model is worst, and
         which slices made it worse
+    clusters
+        True, or columns of numbers: up to 8 clusters of the reference's rows by these features and the predictions, how their
+        shares have changed, and how many rows are unlike all of them
     worst_rows, row_id
         keep so many rows of largest error of every window and segment, 100 say, for ``Report.worst_rows`` and whoever labels
         them again; ``row_id`` is the column that says which row it is: by default ``on``, or a column "id", or else the
@@ -166,7 +170,7 @@ def evaluate(
         if sensitive_features is not None:
             asked["sensitive"] = names_of("sensitive_features", sensitive_features)
         roles = _roles_found(asked, first) if isinstance(first, Table) else {}  # a profile knows them
-        sliced = sliced_by(slices)
+        sliced, clustered = columns_of("slices", slices), columns_of("clusters", clusters)
         labelling = Labelling(
             task,
             threshold,
@@ -175,6 +179,7 @@ def evaluate(
             by_class,
             sliced,
             worst_rows,
+            clustered,
         )
         if row_id is not None and not worst_rows:
             raise OptionError("row_id says which the worst rows are: give worst_rows, how many to keep")
@@ -185,9 +190,13 @@ def evaluate(
             others = {name for some in roles.values() for name in some}
             roles["feature"] = [name for name in features if name not in others]
         counted: list[str] | None = None  # all
-        if roles and sliced is not True and explain is None:
+        if roles and sliced is not True and clustered is not True and explain is None:
             used = [] if fact is None or not isinstance(first, Table) else list(fact["of"])
-            beside = [*(sliced or ()), *(name for name in used if name in first.schema.names)]
+            beside = [
+                *(sliced or ()),
+                *(clustered or ()),
+                *(name for name in used if name in first.schema.names),
+            ]
             beside += [] if columns is None else names_of("columns", columns)
             counted = list(dict.fromkeys([*(name for some in roles.values() for name in some), *beside]))
         what = "predictions" if reference is None else "reference"

@@ -55,7 +55,8 @@ class Labelling:
     ``positive`` is the class that a single score is of: of two classes the second in their order (1 of 0 and 1).
     ``scores`` maps classes to columns where every class has a score of its own. A row whose score is at least
     ``threshold``, 0.5, is predicted positive. ``nominal`` is the coverage that prediction intervals promise, 0.9. ``slices`` are the columns whose bins make slices of the rows; True for all features.
-    ``worst`` rows of largest error are kept, by their ids.
+    ``worst`` rows of largest error are kept, by their ids. ``clusters`` are the features that rows are clustered by, beside the
+    predictions; True for all.
     """
 
     task: str | None = None
@@ -65,6 +66,7 @@ class Labelling:
     scores: Mapping[str, str] = field(default_factory=dict)
     slices: bool | Sequence[str] = ()
     worst: int = 0
+    clusters: bool | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.task not in {None, *TASKS}:

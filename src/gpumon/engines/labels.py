@@ -13,6 +13,7 @@ from gpumon.engines.columns import as_floats, numbers, numbers_in, string_parts,
 from gpumon.engines.expected_losses import Expecting
 from gpumon.engines.worst_rows import Largest, errors_of
 from gpumon.kernels import (
+    ClusterCounts,
     ConfidenceCounts,
     ConfusionCounts,
     RankedCounts,
@@ -24,6 +25,7 @@ from gpumon.kernels import (
 from gpumon.kernels.expected_losses import ExpectedCounts
 from gpumon.kernels.lookup import Guide, guide
 from gpumon.kernels.predicted_intervals import IntervalCounts
+from gpumon.profiles.clusters import Clusters
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
@@ -83,6 +85,7 @@ class LabelCounter:
             | ExpectedLosses
             | WorstRows
             | RankedClasses
+            | Clusters
         )
         self.states: dict[tuple[str, str], Labelled] = {
             key: state for key, state in like.plan.items() if isinstance(state, own)
@@ -183,6 +186,10 @@ class LabelTally:
                     if name in there:
                         scores = as_floats(batch.column(name))
                         host.ranked(scores, actual, i, offsets, places, table_of_cells, into.counts)
+            elif isinstance(state, Clusters):
+                z = state.standardised(scores_of(state.columns, batch))
+                host = on_host(self.counter.kernels)
+                host.clustered(z, state.places, state.edges, offsets, places, into)
             elif isinstance(state, Intervals):
                 predicted_intervals.count(state, batch, offsets, places, into)
             elif isinstance(state, ExpectedLosses):
@@ -325,6 +332,7 @@ _FIELDS: dict[type, tuple[Any, tuple[str, ...]]] = {
     Confidence: (ConfidenceCounts, ConfidenceCounts._fields),
     Residuals: (ResidualCounts, ResidualCounts._fields),
     RankedClasses: (RankedCounts, RankedCounts._fields),
+    Clusters: (ClusterCounts, ClusterCounts._fields),
     Intervals: (IntervalCounts, IntervalCounts._fields),
     ExpectedLosses: (ExpectedCounts, ExpectedCounts._fields),
 }

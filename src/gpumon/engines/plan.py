@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gpumon.engines import worst_rows
+from gpumon.engines import clusters, worst_rows
 from gpumon.engines.attributions import attribution_states
 from gpumon.engines.columns import PATTERNS, as_floats, in_bytes, strings
 from gpumon.engines.groups import group_states
@@ -40,6 +40,7 @@ __all__ = ["MOST_CORRELATED", "plan", "settled"]
 MOST_CORRELATED = 200
 """Numeric columns up to which the co-moments of all pairs are kept (their number grows with the square)."""
 
+LABELLED = {("", "confusion"), ("", "scores"), ("", "residuals"), ("", "intervals")}
 LONGEST_NAME = 256  # bytes: a longer value is counted by its hash, not by name
 
 
@@ -76,6 +77,8 @@ def plan(
     states |= label_states(schema, sample, labelling, name, exact=exact)
     if labelling is not None and labelling.worst:
         states["", "worst rows"] = worst_rows.planned(states, schema.of(Role.ID), labelling.worst, name)
+    if labelling is not None and labelling.clusters and states.keys() & LABELLED:
+        states["", "clusters"] = clusters.planned(schema, sample, labelling.clusters, name)
     states |= group_states(schema, sample, states, labelling, name)
     states |= attribution_states(schema, attributions or {}, name, base_value)
     return Profile(schema, states)

@@ -120,6 +120,10 @@ def refuse_other_labelling(saved: Profile, name: str, asked: Labelling, row_id: 
             )
     if asked.slices and ("", "slices") not in plan:
         raise OptionError(f"{name} holds no slices: profile its table again with slices")
+    if asked.clusters:
+        found = plan.get(("", "clusters"))
+        if found is None or (asked.clusters is not True and not {*asked.clusters} <= {*found.columns}):
+            raise OptionError(f"{name} holds no such clusters: profile its table again with clusters")
     if asked.worst and worst is None:
         raise OptionError(f"{name} keeps no worst rows: profile its table again with worst_rows")
     if asked.worst and asked.worst > worst.most[0]:

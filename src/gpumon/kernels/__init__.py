@@ -156,6 +156,13 @@ class RankedCounts(NamedTuple):
     ]  # (places, columns, classes, cells); see ``profiles.ranked_classes.RankedClasses``
 
 
+class ClusterCounts(NamedTuple):
+    """What rows leave behind by their nearest centre, a place for every slice; see ``profiles.clusters.Clusters``."""
+
+    counts: NDArray[np.int64]  # (places, centres, cells)
+    missing: NDArray[np.int64]  # (places, 1)
+
+
 class LossCounts(NamedTuple):
     """What losses leave behind by the bins of columns, a place for every slice; see ``profiles.groups.SliceLosses``."""
 
@@ -328,6 +335,21 @@ class HostKernels(Kernels, Protocol):
         """Add the cells of one column of scores to ``counts`` (places, columns, classes, cells), by true class.
 
         Rows count whose score is finite and whose class is known; the first cell is below all edges.
+        """
+        ...
+
+    def clustered(
+        self,
+        values: NDArray[np.float64],
+        centroids: NDArray[np.float64],
+        edges: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+        places: NDArray[np.int64],
+        into: ClusterCounts,
+    ) -> None:
+        """Add rows of ``values`` (d, rows) to ``into``, by the nearest of ``centroids`` (C, d) and the squared distance to it.
+
+        The first of equally near ones; a row with a NaN is missing. Cells are between ``edges``, the first below all.
         """
         ...
 

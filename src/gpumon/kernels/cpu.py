@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import (
+        ClusterCounts,
         ConfidenceCounts,
         ConfusionCounts,
         LossCounts,
@@ -266,6 +267,18 @@ def ranked(
 ) -> None:
     """Scores of one class by true class; see :class:`gpumon.kernels.HostKernels`."""
     _ranked(scores, actual, offsets, places, *_numbers(guide), counts[:, column])
+
+
+def clustered(
+    values: NDArray[np.float64],
+    centroids: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: ClusterCounts,
+) -> None:
+    """Rows by their nearest centre; see :class:`gpumon.kernels.HostKernels`."""
+    _clustered(values, centroids, edges, offsets, places, *into)
 
 
 def confidences(
@@ -852,6 +865,33 @@ def _ranked(
                 known = actual[start + i]
                 if known < classes and abs(block[i]) < np.inf:
                     counts[place, known, cells[i] - 1] += 1
+
+
+@compiled
+def _clustered(values, centroids, edges, offsets, places, counts, missing):
+    nearest, at = np.empty(BLOCK), np.empty(BLOCK, np.int64)
+    total = np.empty(BLOCK)
+    for s in range(offsets.size - 1):
+        place = places[s]
+        for start in range(offsets[s], offsets[s + 1], BLOCK):
+            size = min(BLOCK, offsets[s + 1] - start)
+            nearest[:] = np.inf
+            at[:] = -1
+            for c in range(centroids.shape[0]):
+                total[:] = 0.0
+                for j in range(values.shape[0]):
+                    for i in range(size):
+                        away = values[j, start + i] - centroids[c, j]
+                        total[i] += away * away
+                for i in range(size):
+                    if total[i] < nearest[i]:
+                        nearest[i] = total[i]
+                        at[i] = c
+            for i in range(size):
+                if at[i] >= 0:
+                    counts[place, at[i], _cell_of(nearest[i], edges)] += 1
+                else:
+                    missing[place, 0] += 1
 
 
 @compiled

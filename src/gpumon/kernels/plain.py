@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gpumon.kernels import (
+        ClusterCounts,
         ConfidenceCounts,
         ConfusionCounts,
         LossCounts,
@@ -343,6 +344,27 @@ def ranked(
     for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
         rows = start + np.flatnonzero(known[start:stop])
         np.add.at(into[place], (actual[rows], cells[rows]), 1)
+
+
+def clustered(
+    values: NDArray[np.float64],
+    centroids: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    places: NDArray[np.int64],
+    into: ClusterCounts,
+) -> None:
+    """Rows by their nearest centre; see :class:`gpumon.kernels.HostKernels`."""
+    squares = np.zeros((len(centroids), values.shape[1]))
+    for j, column in enumerate(values):  # in this order, as sums of floats depend on it
+        squares += (column - centroids[:, j, None]) ** 2
+    known = ~np.isnan(squares[0])
+    at = np.argmin(squares, axis=0)
+    cell = np.searchsorted(edges, np.min(squares, axis=0), side="right")
+    for place, (start, stop) in zip(places.tolist(), pairwise(offsets.tolist()), strict=True):
+        rows = start + np.flatnonzero(known[start:stop])
+        np.add.at(into.counts[place], (at[rows], cell[rows]), 1)
+        into.missing[place, 0] += stop - start - rows.size
 
 
 def confidences(

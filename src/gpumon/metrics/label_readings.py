@@ -44,7 +44,8 @@ of quantities
 ``joint``              rows, Σ (t − t̄)(p − p̄), Σ (t − t̄)², Σ (p − p̄)² (slices, 4)
 ``residual_cells``     rows by residual on ``residual_edges``, with ``residual_extremes``; ``absolute_cells`` … of |e|
                        See also :mod:`gpumon.metrics.interval_readings`, :mod:`gpumon.metrics.expected_readings`,
-                       :mod:`gpumon.metrics.confidence_readings` and :mod:`gpumon.metrics.outlier_readings`.
+                       :mod:`gpumon.metrics.confidence_readings`, :mod:`gpumon.metrics.cluster_readings` and
+                       :mod:`gpumon.metrics.outlier_readings`.
 =====================  ===================================================================================
 
 Moments are a number of rows, a mean, and the sum of squared deviations from it. Where rows have weights, counts are
@@ -59,7 +60,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import confidence_readings, expected_readings, interval_readings, outlier_readings
+from gpumon.metrics import (
+    cluster_readings,
+    confidence_readings,
+    expected_readings,
+    interval_readings,
+    outlier_readings,
+)
+from gpumon.profiles.clusters import Clusters
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
@@ -400,6 +408,7 @@ TOGETHER: dict[type, dict[str, Callable[..., tuple[Any, ...]]]] = {
     },
     Confidence: {**confidence_readings.TOGETHER, "both_bins": _calibration_bins},
     RankedClasses: {},
+    Clusters: cluster_readings.TOGETHER,
     Residuals: {"losses": _residual_losses, **outlier_readings.TOGETHER},
     Intervals: interval_readings.TOGETHER,
     ExpectedLosses: {},
@@ -487,6 +496,7 @@ READINGS: dict[type, dict[str, Callable[[Side], Any]]] = {
         **outlier_readings.READINGS,
     },
     Confidence: {**confidence_readings.READINGS, **CALIBRATION},
+    Clusters: cluster_readings.READINGS,
     RankedClasses: {"ranked": lambda side: side.stack("counts"), "single": _single_ranks},
     Intervals: {**interval_readings.READINGS, "coverage": _labelled_and_all},
     ExpectedLosses: expected_readings.READINGS,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from gpumon.metrics import confidence_readings, expected_readings, interval_readings
+from gpumon.metrics import cluster_readings, confidence_readings, expected_readings, interval_readings
 from gpumon.metrics.label_readings import LEVEL, READINGS, TOGETHER, TWO_SIDED, Side, readable, side_of
 from gpumon.metrics.metric import BOUNDED, OF_REFERENCE
+from gpumon.profiles.clusters import Clusters
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
@@ -58,6 +59,7 @@ SHARED = (
         }
     )
     | confidence_readings.SHARED
+    | cluster_readings.SHARED
 )
 PROBABILITY = frozenset(
     {
@@ -87,6 +89,7 @@ WITHOUT_LABELS = (
         }
     )
     | confidence_readings.WITHOUT_LABELS
+    | cluster_readings.WITHOUT_LABELS
     | interval_readings.WITHOUT_LABELS
     | expected_readings.WITHOUT_LABELS
 )
@@ -166,7 +169,7 @@ class LabelReadings:
             if "coverage" in metric.reads and parts:
                 continue  # another aspect has told it
             if not together.keys().isdisjoint(metric.reads):
-                if aspect in {"scores", "confidence", "residuals", "intervals"}:
+                if aspect in {"scores", "confidence", "residuals", "intervals", "clusters"}:
                     parts += _change(metric, sides, place, level)
                 continue
             if isinstance(state, Scores) and label is not None:
@@ -486,6 +489,8 @@ def _rows(metric: Metric, side: Side) -> NDArray[np.int64]:
         if "coverage" in metric.reads:
             return np.asarray(counts.sum(axis=(-1, -2)))
         return np.asarray(counts[:, :-1, :-1].sum(axis=(-1, -2)))
+    if side.kind is Clusters:
+        return np.asarray(side.stack("counts").sum(axis=(-1, -2)))
     if side.kind is RankedClasses:
         return np.asarray(side.stack("counts")[:, 0].sum(axis=(-1, -2)))
     if side.kind is Confidence:
@@ -511,6 +516,8 @@ def _why(metric: Metric, side: Side, rows: NDArray[np.int64]) -> NDArray[Any]:
         if sure or not PROBABILITY.isdisjoint(metric.reads):
             outside = side.stack("outside")[:, : 3 if sure else 2].sum(axis=-1)
             words[outside > 0] = "scores are not between 0 and 1, so they are no probabilities"
+    if side.kind is Clusters:
+        words[rows == 0] = "no row has a value in each of the columns that are clustered"
     if side.kind is RankedClasses:
         words[rows > 0] = "the labels are all of one class"
     if side.kind is Confidence:

@@ -58,6 +58,7 @@ LABELLED = frozenset(
         "threshold_edges", "threshold_rows", "threshold_negatives", "threshold_positives",
         "reference_rate", "reference_precision",
         "confusion", "true_classes", "predicted_classes", "negatives", "positives", "single", "scored", "ranked", "coverage",
+        "clusters", "distance_rows", "distance_spans", "furthest_usual",
         "loss", "positive_loss", "negative_loss", "brier", "loss_mean", "brier_mean", "base_rate", "excess", "promised", "gap", "slope",
         "slope_variance", "intercept", "intercept_variance",
         "width_rows", "width_positives", "width_scores", "mass_rows", "mass_positives", "mass_scores",
@@ -84,7 +85,7 @@ BROKEN_DOWN = frozenset(
 OF_REFERENCE = frozenset(
     {
         "calibrated", "known_confusion", "half_width", "importances", "reference_rate", "reference_precision",
-        "least_usual", "most_usual", "most_entropy", "right_calibrated", "sure_enough", "right_share", "threshold_sure_enough", "threshold_right_share", "usual_errors", "robust_limits",
+        "least_usual", "most_usual", "most_entropy", "right_calibrated", "sure_enough", "right_share", "threshold_sure_enough", "threshold_right_share", "usual_errors", "furthest_usual", "robust_limits",
     }
 )  # fmt: skip
 """The readings that are the reference's also where the current side is measured."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.metrics.data_distribution import DATA_DISTRIBUTION
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
-from gpumon.metrics.significance import MOOD, POOLED, STUCK, UNTESTED
+from gpumon.metrics.significance import MOOD, POOLED, SHARES, STUCK, UNTESTED
 from gpumon.profiles.confidence import UNSURE
 from gpumon.statistics import (
     calibration_change,
@@ -21,6 +21,7 @@ from gpumon.statistics import (
     confidence,
     control_charts,
     decision,
+    distances,
     estimation,
     intervals,
     medians,
@@ -334,6 +335,18 @@ PREDICTION_DRIFT = (
                 ("threshold_negatives", "threshold_positives", "threshold_edges", "reference_precision"),
             ),
         )
+    ),
+    Metric(
+        "PD-14",
+        "cluster_shift",
+        distances.jensen_shannon,
+        reads=("clusters",),
+        method="Jensen-Shannon distance, base 2; up to 8 clusters of the reference's rows (k-means)",
+        about="Jensen-Shannon distance between the shares of the reference's clusters of features and predictions, then and now "
+        "[0 to 1]; asked for with ``clusters``.",
+        null=SHARES,
+        warn=0.05,
+        alert=0.1,
     ),
     Metric(
         "PD-14",

@@ -29,6 +29,7 @@ __all__ = [
     "MOOD",
     "POOLED",
     "PROPORTION",
+    "SHARES",
     "SKEWED",
     "STUCK",
     "UNTESTED",
@@ -113,6 +114,21 @@ def _cramer_critical(level: float, readings: Readings) -> Floats:
         return np.asarray(np.sqrt(significance.chi_square_critical(level, dof) / rows))
 
 
+def _table_p(_: Floats, readings: Readings) -> Floats:
+    return significance.chi_square_p(
+        distances.chi_square(*readings["bins"]), distances.chi_square_dof(*readings["bins"])
+    )
+
+
+def _shares_critical(level: float, readings: Readings) -> Floats:
+    """Near no change the divergence is χ² (n + m) / (8 n m) nats, of two tables of n and of m rows."""
+    reference, current = readings["bins"]
+    n, m = reference.sum(axis=-1), current.sum(axis=-1)
+    limit = significance.chi_square_critical(level, distances.chi_square_dof(reference, current))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(limit * (1 / n + 1 / m) / (8 * np.log(2))))
+
+
 def _unseen_mass(level: float, readings: Readings) -> Floats:
     """The share of rows with values that the reference lacks which chance alone exceeds with probability ``level``.
 
@@ -143,18 +159,15 @@ KOLMOGOROV = Null(
     lambda value, readings: significance.kolmogorov_p(value, *_sizes(readings)),
     lambda level, readings: significance.kolmogorov_critical(level, *_sizes(readings)),
 )
+SHARES = Null(_table_p, _shares_critical)
+"""Of the Jensen-Shannon distance of a few shares, by the chi-square test of the same table."""
 CHI_SQUARE = Null(
     lambda value, readings: significance.chi_square_p(value, distances.chi_square_dof(*readings["bins"])),
     lambda level, readings: significance.chi_square_critical(
         level, distances.chi_square_dof(*readings["bins"])
     ),
 )
-CRAMER = Null(
-    lambda _, readings: significance.chi_square_p(
-        distances.chi_square(*readings["bins"]), distances.chi_square_dof(*readings["bins"])
-    ),
-    _cramer_critical,
-)
+CRAMER = Null(_table_p, _cramer_critical)
 WELCH = Null(
     lambda _, readings: significance.welch_p(*readings["moments"]),
     lambda level, readings: _z(level) * _standard_error(readings),

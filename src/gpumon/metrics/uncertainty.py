@@ -155,6 +155,19 @@ UNCERTAINTY = (
         )
     ),
     Metric(
+        "MD-11",
+        "unfamiliar_share",
+        confidence.share_above,
+        reads=("distance_rows", "distance_spans", "furthest_usual"),
+        compares=False,
+        method="farther from the nearest of the reference's centres than 99 % of its rows; certified by cells; Wilson's interval",
+        about="Share of the rows whose features and predictions lie farther from all centres of the reference's clusters than "
+        "those of 99 % of its rows [0 to 1]: about 0.01 if nothing has changed. No labels are needed; asked for with ``clusters``.",
+        better="lower",
+        warn=0.01,
+        alert=0.02,
+    ),
+    Metric(
         "PD-13",
         "conformal_coverage",
         prediction_intervals.conformal_coverage,

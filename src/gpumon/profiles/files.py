@@ -22,6 +22,7 @@ import pyarrow as pa
 from gpumon.errors import InputError, ProfileError
 from gpumon.profiles.attributions import Attributions
 from gpumon.profiles.categorical import Categorical
+from gpumon.profiles.clusters import Clusters
 from gpumon.profiles.confidence import Confidence
 from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.groups import GroupCalibration, GroupErrors, Groups, SliceLosses, SlicePredictions
@@ -56,6 +57,7 @@ EMPTY: dict[str, Callable[..., State]] = {
         Scores,
         Confidence,
         RankedClasses,
+        Clusters,
         Residuals,
         SortedScores,
         Intervals,
@@ -74,7 +76,7 @@ FIELDS = {
     "int64": "counts outside missing names.counts n rows span hours absolute at_step tallies cells groups parts checks most "
     "trees split_features split_codes outcomes",
     "float64": "edges moments extremes values centre scale tables sums squares products mass probability errors "
-    "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts weighed losses",
+    "threshold sizes steps negatives positives limits nominal base residual_variance leaves cuts weighed losses centroids",
     "uint64": "names.hashes",
     "uint8": "registers",
     TEXTS: "vocabulary names.values columns weight classes positive features kinds loss output base_column identity ids",
@@ -92,6 +94,7 @@ LABELLED: dict[str, type[State]] = {  # by the first word of the aspect
     "scores": Scores,
     "confidence": Confidence,
     "ranked": RankedClasses,
+    "clusters": Clusters,
     "sorted": SortedScores,
     "residuals": Residuals,
     "intervals": Intervals,

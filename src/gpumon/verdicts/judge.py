@@ -14,7 +14,7 @@ from gpumon.statistics.stuck import stuck_share
 from gpumon.statistics.summaries import volume_limits
 from gpumon.verdicts.affected import affected, changes
 from gpumon.verdicts.calibrate import from_history, key
-from gpumon.verdicts.reasons import in_words, percent, stuck_in_words
+from gpumon.verdicts.reasons import cluster_in_words, in_words, percent, stuck_in_words
 from gpumon.verdicts.rollups import rolled_up
 from gpumon.verdicts.rules import apply_in_order, limits, matching
 from gpumon.verdicts.suspicion import suspected, suspicions
@@ -185,6 +185,7 @@ def _explain(
 ) -> None:
     """Reasons of the rows that are not ok: for the whole table what happened to the column, else the numbers."""
     repeats = {metric.name for metric in metrics if metric.formula is stuck_share}
+    of_clusters = {metric.name for metric in metrics if metric.reads == ("clusters",)}
     directed = {metric.name: metric for metric in metrics if metric.better}
     ordered = {metric.name for metric in metrics if metric.by_window}
     found = {unit.label: unit for unit in units(reference)}
@@ -210,15 +211,19 @@ def _explain(
                 f"(alert above {limit})"
             )
             continue
+        slices = (
+            (reference, {"window": None, "segment": segment if segment in segments else None}),
+            (current, {"window": window, "segment": segment}),
+        )
+        if results["metric"][i] in of_clusters:
+            states: Any = [side.state("", "clusters", **at) for side, at in slices]
+            results["reason"][i] = f"{cluster_in_words(*states)} ({numbers})"
+            continue
         if results["metric"][i] in repeats and column in found:
-            states = (
-                side.state(found[column].column.name, found[column].aspect, **at)
-                for side, at in (
-                    (reference, {"window": None, "segment": segment if segment in segments else None}),
-                    (current, {"window": window, "segment": segment}),
-                )
-            )
-            results["reason"][i] = f"{stuck_in_words(*states)} ({numbers})"  # type: ignore[arg-type]
+            states = [
+                side.state(found[column].column.name, found[column].aspect, **at) for side, at in slices
+            ]
+            results["reason"][i] = f"{stuck_in_words(*states)} ({numbers})"
             continue
         if beside:
             numbers = f"{numbers}, {beside}"

@@ -11,11 +11,13 @@ from gpumon.profiles.numeric import Numeric
 from gpumon.statistics.stuck import stuck
 
 if TYPE_CHECKING:
+    from gpumon.profiles.clusters import Clusters
     from gpumon.profiles.state import State
 
-__all__ = ["in_words", "percent", "stuck_in_words"]
+__all__ = ["cluster_in_words", "in_words", "percent", "stuck_in_words"]
 
 NOTABLE = 0.02  # a change of a share that is worth a word
+TOLD = 3  # columns that say where a cluster is
 
 
 def percent(share: float) -> str:
@@ -53,6 +55,20 @@ def stuck_in_words(reference: Numeric, current: Numeric) -> str:
     if share == 1 and low == high:
         return f"constant: all rows are {low:.6g}"
     return f"stuck: {percent(share)} of rows have {what}, where no value had more than {percent(float(found.before))}"
+
+
+def cluster_in_words(reference: Clusters, current: Clusters) -> str:
+    """The cluster whose share has changed most, and where it is: by the columns in which it is farthest out."""
+    was, now = (state.counts.sum(axis=1) / max(state.counts.sum(), 1) for state in (reference, current))
+    at = int(np.argmax(np.abs(now - was)))
+    place = current.places[at]
+    where = [
+        f"{current.columns[i]} {current.centre[i] + place[i] * current.scale[i]:.5g}"
+        for i in np.argsort(-np.abs(place), kind="stable")[:TOLD].tolist()
+    ]
+    return (
+        f"{percent(float(now[at]))} of rows are near {', '.join(where)}, where {percent(float(was[at]))} were"
+    )
 
 
 def _numeric(reference: Numeric, current: Numeric) -> list[str]:
