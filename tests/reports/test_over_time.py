@@ -38,7 +38,8 @@ def fallen():
 
 def test_the_rows_are_those_of_the_results(fallen):
     found = over_time(fallen)
-    assert [row["name"] for row in found["measures"]] == ["accuracy", "auc", "log_loss", "brier_score"]
+    followed = ["accuracy", "f1", "auc", "average_precision", "log_loss", "brier_score"]
+    assert [row["name"] for row in found["measures"]] == followed
     for row in found["measures"]:
         for part in ("breaches", "cusum", "ewma", "trend"):
             (result,) = fallen.results.where(metric=f"{row['name']}_{part}")

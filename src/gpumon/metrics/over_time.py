@@ -12,11 +12,17 @@ from gpumon.metrics.model_drift import MODEL_DRIFT
 from gpumon.metrics.performance import PERFORMANCE
 from gpumon.statistics import batches, distances, over_time, summaries
 
-__all__ = ["HEADLINES", "OVER_TIME_METRICS"]
+__all__ = ["FOLLOWED", "HEADLINES", "OVER_TIME_METRICS"]
 
 _BY_NAME = {metric.name: metric for metric in (*PERFORMANCE, *MODEL_DRIFT)}
 
 HEADLINES = tuple(_BY_NAME[name] for name in ("accuracy", "auc", "log_loss", "brier_score", "rmse", "mae"))
+"""The measures that say most of a model."""
+
+FOLLOWED = tuple(
+    _BY_NAME[name]
+    for name in ("accuracy", "f1", "auc", "average_precision", "log_loss", "brier_score", "rmse", "mae")
+)
 """The measures that are followed over time."""
 
 CONCEPT = _BY_NAME["concept_loss"]
@@ -94,7 +100,7 @@ def _of(base: Metric) -> tuple[Metric, ...]:
 DETECTED = "alarms, each begins anew"
 
 OVER_TIME_METRICS: tuple[Metric, ...] = (
-    *(metric for base in HEADLINES for metric in _of(base)),
+    *(metric for base in FOLLOWED for metric in _of(base)),
     *(
         Metric(
             "PS-09",

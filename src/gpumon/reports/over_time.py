@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gpumon.metrics.over_time import HEADLINES
+from gpumon.metrics.over_time import FOLLOWED
 from gpumon.verdicts.judge import worst
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def over_time(report: Report) -> dict[str, list[dict[str, Any]]]:
     """The rows of measures, changes, detectors, early warnings and roll-ups over columns; of the table as a whole."""
     rows = {(row.metric, row.column): row for row in report.results.where(window=None, segment=None)}
     return {
-        "measures": [_measure(base.name, rows) for base in HEADLINES if (f"{base.name}_trend", None) in rows],
+        "measures": [_measure(base.name, rows) for base in FOLLOWED if (f"{base.name}_trend", None) in rows],
         "changes": [
             _change(report, name, rows[f"{name}_change", None])
             for name in CHANGES
