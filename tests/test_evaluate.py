@@ -699,3 +699,32 @@ def test_an_unchanged_median_does_not_alarm():
             *sides, target="y", prediction="yhat", task="regression", metrics=["median_shift"]
         )
         assert {row.status for row in report.results.where(metric="median_shift")} == {"ok"}
+
+
+def test_averages_over_the_classes_are_judged_beyond_chance():
+    def rows(seed, n, blurred=0.0):
+        rng = np.random.default_rng(seed)
+        p = rng.dirichlet(np.ones(4), n)
+        y = (rng.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1).clip(0, 3)
+        p = (1 - blurred) * p + blurred * rng.dirichlet(np.ones(4), n)
+        return {"y": y, **{f"p_{i}": p[:, i] for i in range(4)}}
+
+    names = [
+        "precision",
+        "recall",
+        "f1",
+        "false_positive_rate",
+        "false_negative_rate",
+        "auc",
+        "average_precision",
+    ]
+    before = rows(0, 20_000)
+    for seed in range(1, 21):
+        report = gpumon.evaluate(rows(seed, 200), before, target="y", score="p_", metrics=names)
+        for name in names:
+            row = value(report, name)
+            assert row.status == "ok"
+            assert row.ci_lower < row.value < row.ci_upper
+            assert 0 < row.p_value <= 1
+    report = gpumon.evaluate(rows(99, 5_000, 0.5), before, target="y", score="p_", metrics=names)
+    assert {value(report, name).status for name in names} == {"alert"}

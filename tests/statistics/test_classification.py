@@ -119,6 +119,15 @@ INTERVALS = {
     classification.macro_f1_interval: lambda confusion: classification.macro(
         classification.f_beta(confusion)
     ),
+    classification.macro_precision_interval: lambda confusion: classification.macro(
+        classification.precision(confusion)
+    ),
+    classification.macro_false_positive_rate_interval: lambda confusion: classification.macro(
+        classification.false_positive_rate(confusion)
+    ),
+    classification.macro_false_negative_rate_interval: lambda confusion: classification.macro(
+        classification.false_negative_rate(confusion)
+    ),
     classification.balanced_accuracy_interval: classification.balanced_accuracy,
     classification.matthews_correlation_interval: classification.matthews_correlation,
     classification.cohens_kappa_interval: classification.cohens_kappa,

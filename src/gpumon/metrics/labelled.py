@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,7 +191,7 @@ class LabelReadings:
                 of_several |= isinstance(state, Confidence)
         if averaged:
             classes = [part for (part,) in averaged] if len(averaged) <= SHOWN_CLASSES else []
-            parts = classes + (parts if of_several else [_average(averaged)])
+            parts = classes + (parts if of_several else [_average(metric, averaged, level)])
             if label is not None:
                 rows = sum(found["n"] for (found,) in averaged)
                 parts[-1] |= {"n": rows, "method": "macro average"}
@@ -439,7 +440,7 @@ def _class_rows(
     place: NDArray[np.int64],
     level: float | None,
 ) -> list[dict[str, Any]]:
-    """Of two classes the positive one's row; of more the average's, not judged by chance, and a row for each class."""
+    """Of two classes the positive one's row; of more the average's and a row for each class."""
     assert isinstance(state, Confusion)
     if len(state.classes) == 2:
         return list(_row(metric, sides, place, level, None, lambda x: x[..., 1]))
@@ -456,7 +457,19 @@ def _class_rows(
             lambda x, i=i: x[..., i],  # type: ignore[misc]
         )
     ]
-    return parts + list(_row(metric, sides, place, None, None, _mean_of_classes, "macro average"))
+    if metric.macro is None:
+        return parts + list(_row(metric, sides, place, None, None, _mean_of_classes, "macro average"))
+    return parts + list(_row(_macro(metric), sides, place, level, None, method="macro average"))
+
+
+@cache
+def _macro(metric: Metric) -> Metric:
+    """The mean over the classes as a metric of its own."""
+
+    def mean(*readings: Any) -> Any:
+        return _mean_of_classes(metric.formula(*readings))
+
+    return replace(metric, formula=mean, interval=metric.macro, by_class=False)
 
 
 def _mean_of_classes(x: Any) -> Any:
@@ -465,14 +478,25 @@ def _mean_of_classes(x: Any) -> Any:
         return np.sum(x, axis=-1, where=known) / np.where(known.any(axis=-1), known.sum(axis=-1), np.nan)
 
 
-def _average(found: Sequence[tuple[dict[str, Any], ...]]) -> dict[str, Any]:
-    """The mean of the classes' rows."""
+def _average(
+    metric: Metric, found: Sequence[tuple[dict[str, Any], ...]], level: float | None
+) -> dict[str, Any]:
+    """The mean of the classes' rows, with an interval and a noise as if the classes erred together: the most that they can.
+
+    It is not judged where the classes' changes are parts of values of their own, or have tests of their own.
+    """
     parts = [part for (part,) in found]
-    numbers = ("value", "lower", "upper", "reference")
+    numbers = ["value", "lower", "upper", "reference", "ci_lower", "ci_upper", "effect", "noise"]
     mean = {name: _mean_of_classes(np.stack([part[name] for part in parts], axis=-1)) for name in numbers}
     nothing = np.full(mean["value"].shape, np.nan)
-    blank = dict.fromkeys(("ci_lower", "ci_upper", "p_value", "effect", "noise"), nothing)
-    return parts[0] | mean | blank | {"column": None, "method": "macro average, one class against the rest"}
+    mean["p_value"] = nothing
+    if metric.relative or metric.null is not None or metric.test is not None:
+        mean |= dict.fromkeys(("effect", "noise"), nothing)
+    elif metric.judged and level is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = mean["effect"] / mean["noise"] * special.ndtri(level / 2)
+        mean["p_value"] = 2 * special.ndtr(-np.abs(z))
+    return parts[0] | mean | {"column": None, "method": "macro average, one class against the rest"}
 
 
 def _rows(metric: Metric, side: Side) -> NDArray[np.int64]:

@@ -184,6 +184,8 @@ class Metric:
     """(role, id): what the specification calls it for columns of a role, such as PSI of a score."""
     interval: Callable[..., Any] | None = field(default=None, repr=False)
     """The 95 % interval, from the same readings without those that both sides share, and the argument ``level``."""
+    macro: Callable[..., Any] | None = field(default=None, repr=False)
+    """The same of the mean over the classes; a mean without it has no test of its own."""
     promise: str = ""
     """A reading of what the value ought to be: it stands in the place of the reference's value."""
     test: Callable[..., Any] | None = field(default=None, repr=False)

@@ -40,6 +40,9 @@ __all__ = [
     "imbalance_ratio",
     "macro",
     "macro_f1_interval",
+    "macro_false_negative_rate_interval",
+    "macro_false_positive_rate_interval",
+    "macro_precision_interval",
     "matthews_correlation",
     "matthews_correlation_interval",
     "mean_cost",
@@ -290,6 +293,36 @@ def macro_f1_interval(confusion: Counts, level: float = 0.95) -> Interval:
     return intervals.share(
         macro(scores), _delta(confusion, gradient), np.sum(confusion, axis=(-2, -1)), level
     )
+
+
+def macro_precision_interval(confusion: Counts, level: float = 0.95) -> Interval:
+    """Mean precision over the classes that are predicted, with an interval: the precisions are independent shares.
+
+    >>> [round(float(x), 3) for x in macro_precision_interval(np.array([[50, 10], [5, 35]]))]
+    [0.843, 0.759, 0.902]
+    """
+    return balanced_accuracy_interval(np.swapaxes(confusion, -1, -2), level)
+
+
+def macro_false_negative_rate_interval(confusion: Counts, level: float = 0.95) -> Interval:
+    """Mean false negative rate over the classes that occur, with an interval: 1 less the balanced accuracy."""
+    found = balanced_accuracy_interval(confusion, level)
+    return intervals.Interval(1 - found.value, 1 - found.upper, 1 - found.lower)
+
+
+def macro_false_positive_rate_interval(confusion: Counts, level: float = 0.95) -> Interval:
+    """Mean false positive rate over the classes with an interval by the delta method, (...) [0 to 1]."""
+    rates = false_positive_rate(confusion)
+    counts = one_versus_rest(confusion)
+    negatives = np.asarray(counts.false_positives + counts.true_negatives, np.float64)
+    known = ~np.isnan(rates)
+    step = np.where(known, 1 / np.where(known, negatives, 1.0), 0.0)
+    slope = np.where(known, rates, 0.0) * step
+    beside = 1 - np.eye(rates.shape[-1])
+    gradient = beside * step[..., None, :] - np.sum(slope, axis=-1)[..., None, None] + slope[..., :, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gradient = gradient / np.count_nonzero(known, axis=-1)[..., None, None]
+    return intervals.share(macro(rates), _delta(confusion, gradient), np.sum(confusion, axis=(-2, -1)), level)
 
 
 def balanced_accuracy(confusion: Counts) -> Floats:
