@@ -153,6 +153,7 @@ class LabelReadings:
         averaged: list[tuple[dict[str, Any], ...]] = []
         of_several = False
         label = LOSS_OF.get(metric.reads[0])
+        each = _shared(level, sum(aspect.startswith("scores ") for aspect, _, _, _ in self.aspects))
         for aspect, state, sides, place in self.aspects:
             together = TOGETHER[type(state)]
             if not set(metric.reads) <= READINGS[type(state)].keys() | together.keys():
@@ -175,14 +176,15 @@ class LabelReadings:
                 continue
             if isinstance(state, Scores) and label is not None:
                 if aspect == "scores" or label:  # many classes tell of their own rows, and not of the rest
-                    found = _row(metric, sides, place, level, self._class_of(state, label))
+                    own = level if aspect == "scores" else each
+                    found = _row(metric, sides, place, own, self._class_of(state, label))
                     found[0]["n"] = sides[1].stack("counts")[:, label, :-2].sum(axis=-1)
                     if aspect == "scores":
                         parts += found
                     else:
                         averaged.append(found)
             elif isinstance(state, Scores) and aspect != "scores":
-                found = _row(metric, sides, place, level, f"{state.columns[0]}={state.positive[0]}")
+                found = _row(metric, sides, place, each, f"{state.columns[0]}={state.positive[0]}")
                 averaged.append(found)
             elif metric.by_class:
                 parts += _class_rows(metric, state, sides, place, level)
@@ -191,7 +193,7 @@ class LabelReadings:
                 of_several |= isinstance(state, Confidence)
         if averaged:
             classes = [part for (part,) in averaged] if len(averaged) <= SHOWN_CLASSES else []
-            parts = classes + (parts if of_several else [_average(metric, averaged, level)])
+            parts = classes + (parts if of_several else [_average(metric, averaged, each)])
             if label is not None:
                 rows = sum(found["n"] for (found,) in averaged)
                 parts[-1] |= {"n": rows, "method": "macro average"}
@@ -433,6 +435,11 @@ def _reach(before: Sequence[Any], now: Sequence[Any]) -> Floats:
     return np.asarray(np.hypot(towards, away))
 
 
+def _shared(level: float | None, classes: int) -> float | None:
+    """The level of each of the classes and of their average, which share that of their metric."""
+    return None if level is None else level / (classes + 1)
+
+
 def _class_rows(
     metric: Metric,
     state: Labelled,
@@ -445,6 +452,7 @@ def _class_rows(
     if len(state.classes) == 2:
         return list(_row(metric, sides, place, level, None, lambda x: x[..., 1]))
     shown = range(len(state.classes)) if len(state.classes) <= SHOWN_CLASSES else range(0)
+    level = _shared(level, len(shown))
     parts = [
         part
         for i in shown
