@@ -92,6 +92,7 @@ def options(rng: np.random.Generator, task: str, classes: np.ndarray) -> dict[st
         | sometimes(0.2, exact=True)
         | sometimes(0.2, thresholds="conventional")
         | sometimes(0.3, columns=["f"])
+        | sometimes(0.25, clusters=["f", "w"])
     )
 
 
