@@ -166,3 +166,15 @@ def test_measures_without_a_verdict_are_folded_away_and_still_there(tmp_path):
     described = page(table)
     assert '<details class="more">' not in described
     assert ">gini</bdi>" in described
+
+
+def test_measures_of_one_name_are_told_apart():
+    rng = np.random.default_rng(0)
+    p = rng.random(400)
+    report = gpumon.evaluate({"p": p, "y": rng.random(400) < p}, target="y", score="p")
+    rows = views.performance(report)
+    names = views.measure_names(rows)
+    assert len(set(names)) == len(names)
+    assert {"calibration_error, 15 bins of equal width", "confidence_quantile, level 0.05", "auc"} <= {*names}
+    page = report._content(Path("x.html")).decode()
+    assert "calibration error, 15 bins of about equal mass" in page

@@ -31,7 +31,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def _agree(left: Any, right: Any) -> Any:
-    if not equal(left, right):
+    if left is not right and not equal(left, right):
         raise MergeError(
             "these were counted on different plans: profile the second table with like=the first"
         )

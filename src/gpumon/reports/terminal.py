@@ -121,11 +121,10 @@ def _measures(rows: list[Result]) -> Table:
     for heading in ("value", "95 % interval", "reference"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what happened", overflow="fold", ratio=1)
-    for row in rows:
+    for row, name in zip(rows, views.measure_names(rows), strict=True):
         mark, style = MARKS[row.status]
         known = row.ci_lower == row.ci_lower
         interval = f"{_short(row.ci_lower)} … {_short(row.ci_upper)}" if known else ""
-        name = row.metric if row.column is None else f"{row.metric} {row.column}"
         table.add_row(
             Text(mark, style=style), Text(_printable(name), style=style if row.status in {"alert", "warn"} else ""),
             _short(row.value), interval, _short(row.reference), Text(_printable(row.reason)),

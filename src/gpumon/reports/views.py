@@ -23,6 +23,8 @@ from gpumon.statistics.density import density
 from gpumon.statistics.ecdf import boundaries, quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from gpumon.metrics.readings import Unit
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["column", "document", "page", "performance", "sentence", "summary"]
+__all__ = ["column", "document", "measure_names", "page", "performance", "sentence", "summary"]
 
 LABELLED = {metric.name for metric in CATALOGUE if metric.labelled}
 MAPPED = (PRIMARY, "psi", "kolmogorov_smirnov", "hellinger")
@@ -75,13 +77,13 @@ def page(report: Report) -> dict[str, Any]:
         "facts": [[name, text] for name, text in report.facts.items()],
         "notes": list(report.notes),
         "columns": [_column(report, found[label], by_column.get(label, [])) for label in report.columns],
-        "performance": [_measure(row) for row in performance(report)],
+        "performance": _measures(performance(report)),
         "breakdowns": [
             {
                 "id": part.id,
                 "title": part.title,
                 "lead": part.lead,
-                "rows": [_measure(row) for row in part.rows],
+                "rows": _measures(part.rows),
                 "empty": part.empty,
                 "rates": [name.removeprefix("group_") for name in part.rates],
                 "groups": [
@@ -135,6 +137,25 @@ def performance(report: Report) -> list[Result]:
     names = {metric.name for metric in CATALOGUE if metric.labelled or "evidence" in metric.reads}
     rows = [row for row in report.results.where(window=None, segment=None) if row.metric in names]
     return sorted(rows, key=lambda row: row.column is not None)
+
+
+def measure_names(rows: Sequence[Result]) -> list[str]:
+    """What the measures are called, each with its class; those of one name with what of their methods tells them apart."""
+    alike: dict[tuple[str, str | None], list[Result]] = {}
+    for row in rows:
+        alike.setdefault((row.metric, row.column), []).append(row)
+    names = []
+    for row in rows:
+        name = row.metric if row.column is None else f"{row.metric} {row.column}"
+        others = [other.method for other in alike[row.metric, row.column] if other is not row]
+        own = [part for part in row.method.split(", ") if any(part not in other for other in others)]
+        names.append(f"{name}, {own[0]}" if own else name)
+    return names
+
+
+def _measures(rows: Sequence[Result]) -> list[dict[str, Any]]:
+    """What the page says of measures."""
+    return [_measure(row) | {"name": name} for row, name in zip(rows, measure_names(rows), strict=True)]
 
 
 def _told(rows: list[Result]) -> bool:
