@@ -207,7 +207,7 @@ def test_what_cannot_be_clustered_is_one_clear_line():
     with pytest.raises(gpumon.GpumonError, match="no two rows of its sample have a value in each"):
         evaluated(empty, empty)
     plan = gpumon.profile(data, roles={"target": "y", "score": "p"}, columns=["y", "p", "a", "b"])
-    with pytest.raises(gpumon.OptionError, match="holds no such clusters"):
+    with pytest.raises(gpumon.OptionError, match="holds no clusters of 'a', 'b': profile its table again"):
         evaluated(data, plan)
     with pytest.raises(gpumon.GpumonError, match="needs some: give roles"):
         gpumon.profile(data, clusters=["a", "b"])

@@ -216,6 +216,7 @@ def evaluate(
             attributions=attributions,
             base_value=base_value,
         )
+        _refuse_unlabelled(before)
         if not isinstance(first, Table):
             name = f"the {what} profile" if isinstance(first, Profile) else str(first)
             refuse_other_labelling(before, name, labelling, row_id)
@@ -225,7 +226,6 @@ def evaluate(
             before.facts["importance"] = fact
         if costs is not None:
             before = _with_costs(before, costs)
-        _refuse_unlabelled(before)
         if sliced and ("", "slices") not in before.plan:
             raise OptionError(
                 f"{before.facts.get('name', 'the reference')} holds no slices: profile its table again with slices"

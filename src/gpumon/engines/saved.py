@@ -100,7 +100,7 @@ def refuse_other_labelling(saved: Profile, name: str, asked: Labelling, row_id: 
             f"{name} was counted with {option} {held!r}, not {wanted!r}: profile its table again with {option}"
         )
 
-    if asked.task is not None and plan:
+    if asked.task is not None:
         held = (
             {"regression"} if quantities else {"multiclass"} if len(classes) > 2 else {"binary", "multiclass"}
         )
@@ -118,12 +118,14 @@ def refuse_other_labelling(saved: Profile, name: str, asked: Labelling, row_id: 
             raise OptionError(
                 f"{name} has no scores of class {text!r} in column {column!r}: profile its table again with them"
             )
-    if asked.slices and ("", "slices") not in plan:
-        raise OptionError(f"{name} holds no slices: profile its table again with slices")
-    if asked.clusters:
-        found = plan.get(("", "clusters"))
-        if found is None or (asked.clusters is not True and not {*asked.clusters} <= {*found.columns}):
-            raise OptionError(f"{name} holds no such clusters: profile its table again with clusters")
+    for option, wanted in (("slices", asked.slices), ("clusters", asked.clusters)):
+        state = plan.get(("", option))
+        counted = () if state is None else state.features if option == "slices" else state.columns
+        lacking = [] if isinstance(wanted, bool) else [column for column in wanted if column not in counted]
+        if lacking or (wanted and state is None):
+            raise OptionError(
+                f"{name} holds no {option}{' of ' * bool(lacking)}{listed(lacking)}: profile its table again with {option}"
+            )
     if asked.worst and worst is None:
         raise OptionError(f"{name} keeps no worst rows: profile its table again with worst_rows")
     if asked.worst and asked.worst > worst.most[0]:
