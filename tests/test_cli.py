@@ -259,6 +259,9 @@ def test_evaluate_without_a_reference_tells_and_does_not_judge(run, loans):
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "nothing to compare it with" in out
+    assert "drifted" not in out
+    assert "50,000 rows" in out
+    assert "reference rows" not in out
     assert "0.971" in out
 
 

@@ -51,9 +51,12 @@ def show(report: Report, console: Console, *, most: int = MOST) -> None:
     mark, style = MARKS[report.status]
     console.print(Text(f"{mark} {_printable(views.sentence(report))}", style=style))
     counts = views.summary(report)
+    tables = f"{counts['rows_current']:,} {'rows' if views.alone(report) else 'current rows'}"
+    if not views.alone(report):
+        tables = f"{counts['rows_reference']:,} reference rows, {tables}"
     console.print(
         Text(
-            f"  {counts['rows_reference']:,} reference rows, {counts['rows_current']:,} current rows; "
+            f"  {tables}; "
             + ", ".join(f"{counts[status]} {status.replace('_', ' ')}" for status in MARKS if counts[status]),
             style="dim",
         )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["column", "document", "measure_names", "page", "performance", "sentence", "summary"]
+__all__ = ["alone", "column", "document", "measure_names", "page", "performance", "sentence", "summary"]
 
 LABELLED = {metric.name for metric in CATALOGUE if metric.labelled}
 MAPPED = (PRIMARY, "psi", "kolmogorov_smirnov", "hellinger")
@@ -171,13 +171,13 @@ def column(report: Report, label: str) -> dict[str, Any]:
     return _column(report, found[label], list(report.results.where(column=label, window=None, segment=None)))
 
 
-def summary(report: Report) -> dict[str, int]:
-    """How many columns have each status, and the rows of both tables."""
+def summary(report: Report) -> dict[str, int | None]:
+    """How many columns have each status, and the rows of both tables; None of a reference that there is not."""
     statuses = list(report.columns.values())
     return {
         "columns": len(statuses),
         **{status: statuses.count(status) for status in STATUSES},
-        "rows_reference": _rows(report.reference),
+        "rows_reference": None if alone(report) else _rows(report.reference),
         "rows_current": _rows(report.current),
     }
 
@@ -205,6 +205,12 @@ def _of_model(report: Report) -> str:
     words = _of_columns(report)
     if not _told(rows) or not _rows(report.current):
         return words
+    if alone(report):
+        return " ".join(
+            part
+            for part in ("The model was measured, with nothing to compare it with.", since(report))
+            if part
+        )
     words = " ".join(part for part in (since(report), words) if part)
     judged = [
         row for row in rows if row.metric in LABELLED and not math.isnan(row.threshold) and row.column is None
@@ -215,9 +221,12 @@ def _of_model(report: Report) -> str:
         named = ", ".join(row.metric.replace("_", " ") for row in worse[:3])
         named += f" and {len(worse) - 3} more" if len(worse) > 3 else ""
         return f"{len(worse)} of {len(judged)} measures of the model changed for the worse: {named}. {words}"
-    if judged:
-        return f"None of {len(judged)} measures of the model changed for the worse. {words}"
-    return f"The model was measured, with nothing to compare it with. {words}"
+    return f"None of {len(judged)} measures of the model changed for the worse. {words}" if judged else words
+
+
+def alone(report: Report) -> bool:
+    """Whether the report is of one table, and nothing that it is compared with."""
+    return report.reference is report.current
 
 
 def _rows(profile: Any) -> int:

@@ -458,7 +458,7 @@ def of_int16(word):
 
 @inline
 def of_uint32(word):
-    return float64(uint32(word & uint64(0xFFFFFFFF)))
+    return float64(int64(word & uint64(0xFFFFFFFF)))
 
 
 @inline
