@@ -284,3 +284,11 @@ def test_the_noise_floor_knows_how_far_equal_distributions_stray():
     assert 0.35 < p.mean() < 0.65
     assert (p < 0.05).mean() < 0.15
     assert distances.psi(np.array([10, 10]), np.array([10, 10])) == 0
+
+
+def test_estimates_without_labels_go_by_the_id_of_estimation_too():
+    names = {metric.name for metric in chosen(["XC-11"])}
+    estimates = {
+        m.name for m in CATALOGUE if m.name.startswith("estimated_") or m.name.endswith("_over_estimate")
+    }
+    assert names == estimates | {"thresholded_accuracy"}

@@ -40,6 +40,7 @@ MODEL_DRIFT = (
         estimation.label_shift,
         reads=("known_confusion", "predicted_classes"),
         compares=False,
+        known_as=(("model", "XC-11"),),
         by_class=True,
         method="without labels: the reference's confusion (BBSE); right if only the classes' shares changed",
     ),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PERFORMANCE"]
 
 WILSON = "Wilson's interval"
+WITHOUT_LABELS = (("model", "XC-11"),)  # what estimates, and what they are tried by, are called too
 POSITIVE = "of the positive class; of more than two classes, of each against the rest"
 
 
@@ -497,6 +498,7 @@ PERFORMANCE = (
             formula,
             reads=(f"expected_{loss}", f"{loss}_left"),
             compares=False,
+            known_as=WITHOUT_LABELS,
             unit="target",
             method="without labels: errors learnt from the reference's labelled rows (DLE, XC-11)",
             about=f"The {name.upper()} that the features and the predictions lead to expect, by boosted trees that learnt the "
@@ -518,6 +520,7 @@ PERFORMANCE = (
             formula,
             reads=(f"{loss}_backtest",),
             compares=False,
+            known_as=WITHOUT_LABELS,
             method="of the rows with labels; delta method",
             better="lower",
             warn=0.05,
@@ -535,6 +538,7 @@ PERFORMANCE = (
             formula,
             reads=("scored", "calibrated", *reads),
             compares=False,
+            known_as=WITHOUT_LABELS,
             method="without labels: the reference's calibration of the score (CBPE, XC-11)",
             better="higher",
             warn=warn,
@@ -555,6 +559,7 @@ PERFORMANCE = (
         partial(estimation.accuracy, threshold=0),
         reads=("confidence_rows", "right_calibrated"),
         compares=False,
+        known_as=WITHOUT_LABELS,
         method="without labels: how often the reference was right when as sure (CBPE of the likeliest class, XC-11)",
         about="The accuracy of several classes that the largest probabilities lead to expect, by how often the reference's "
         "predictions were right at equal confidence [0 to 1]. Blind to concept drift.",
@@ -569,6 +574,7 @@ PERFORMANCE = (
             estimation.thresholded_confidence,
             reads=("confidence_rows", f"{of}sure_enough", f"{of}right_share"),
             compares=False,
+            known_as=WITHOUT_LABELS,
             method="without labels: rows as sure as the reference's surest, so many as it had right (ATC, XC-11)",
             about="Share of the rows of which the model is surer than of as many of the reference's rows as were predicted wrongly "
             "[0 to 1]: a second estimate of the accuracy beside ``estimated_accuracy``. Blind to concept drift.",

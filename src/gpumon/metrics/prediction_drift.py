@@ -297,6 +297,7 @@ PREDICTION_DRIFT = (
         reads=("scored", "calibrated", "threshold_cell", "costs"),
         unit="cost",
         compares=False,
+        known_as=(("model", "XC-11"),),
         method="without labels: the reference's calibration of the score (CBPE, XC-11)",
         better="lower",
         relative=True,
