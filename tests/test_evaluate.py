@@ -728,3 +728,31 @@ def test_averages_over_the_classes_are_judged_beyond_chance():
             assert 0 < row.p_value <= 1
     report = gpumon.evaluate(rows(99, 5_000, 0.5), before, target="y", score="p_", metrics=names)
     assert {value(report, name).status for name in names} == {"alert"}
+
+
+RARE = ["auc", "average_precision", "f1", "balanced_accuracy", "label_odds_shift", "brier_score", "accuracy"]
+
+
+def rare(seed, rows, windows, worse=0.0):
+    rng = np.random.default_rng(seed)
+    n = rows * windows
+    y = rng.random(n) < 0.04
+    z = rng.normal(size=n)
+    p = 1 / (1 + np.exp(-(z + (1 - worse) * 1.5 * y - 1)))
+    return {"y": y, "p": p, "t": np.datetime64("2026-01-01") + np.repeat(np.arange(windows), rows)}
+
+
+def test_windows_with_few_positives_do_not_alarm_and_many_do():
+    """Two positives among 50 rows: their own spread says nothing, and none at all is no infinite shift."""
+    before = rare(0, 40_000, 1)
+    options = {"target": "y", "score": "p", "metrics": RARE}
+    report = gpumon.evaluate(rare(1, 50, 400), before, timestamp="t", every="1d", **options)
+    judged = [row for row in report.results if row.window is not None]
+    assert len(judged) > 2_500
+    assert sum(row.status in {"warn", "alert"} for row in judged) <= 2
+    report = gpumon.evaluate(rare(2, 8_000, 1, worse=0.8), before, **options)
+    assert {value(report, name).status for name in ("auc", "balanced_accuracy", "f1")} == {"alert"}
+    lost = rare(3, 8_000, 1)
+    lost["y"][:] = False
+    shift = value(gpumon.evaluate(lost, before, **options), "label_odds_shift")
+    assert shift.status == "alert"

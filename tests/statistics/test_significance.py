@@ -194,3 +194,23 @@ def test_a_greater_mean_of_nothing_is_nothing():
     constant = np.array([5.0, 1.0, 0.0])
     assert significance.greater_mean_p(constant, constant) == 1.0
     assert significance.greater_mean_critical(0.01, constant, constant) == 0.0
+
+
+@given(st.floats(0.5, 0.99), st.floats(1e-3, 0.05), st.floats(0, 100), st.floats(0.01, 0.999))
+def test_a_fallen_share_is_scipys_gamma_and_its_limit_inverts_it(before, error, ratio, now):
+    lacking = max(1 - before, error)
+    shape = lacking**2 / (error**2 * (1 + ratio))
+    expected = stats.gamma.sf(1 - now, shape, scale=lacking / shape)
+    assert significance.fallen_share_p(before, error, ratio, now) == pytest.approx(
+        expected, rel=1e-6, abs=1e-300
+    )
+    limit = significance.fallen_share_critical(0.01, before, error, ratio)
+    at = significance.fallen_share_p(before, error, ratio, 1 - lacking - limit)
+    assert at == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_fallen_share_of_many_rows_is_normal_and_of_a_perfect_reference_is_known():
+    p = significance.fallen_share_p(0.9, 1e-4, 0.0, 0.9 - 3e-4)
+    assert p == pytest.approx(stats.norm.sf(3), rel=0.02)
+    assert 0 < significance.fallen_share_p(1.0, 0.01, 1.0, 0.9) < 0.01
+    assert np.isnan(significance.fallen_share_p(np.nan, 0.01, 1.0, 0.9))

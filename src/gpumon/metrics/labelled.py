@@ -21,7 +21,7 @@ from gpumon.profiles.expected_losses import ExpectedLosses
 from gpumon.profiles.intervals import Intervals
 from gpumon.profiles.labels import Confusion, Labelled, Scores
 from gpumon.profiles.ranked_classes import RankedClasses
-from gpumon.statistics import estimation
+from gpumon.statistics import estimation, significance
 from gpumon.statistics.calibration_change import ErrorChange
 from gpumon.statistics.ecdf import Bounds, Certified
 from gpumon.statistics.estimation import Estimate
@@ -399,6 +399,13 @@ def _row(
             error = _reach(before, now) / TWO_SIDED
             part["p_value"] = 2 * special.ndtr(-np.abs(change) / error)
             part["noise"] = -special.ndtri(level / 2) * error / scale
+            if metric.few:
+                spread = (before[4] - before[3]) / (2 * TWO_SIDED)
+                ratio = _rarest(sides[0], pick)[place] / _rarest(sides[1], pick)
+                p = significance.fallen_share_p(was, spread, ratio, value)
+                part["p_value"] = np.fmax(part["p_value"], p)
+                limit = significance.fallen_share_critical(level, was, spread, ratio)
+                part["noise"] = np.fmax(part["noise"], limit)
             if metric.null is not None:
                 both = _Both(sides, place)
                 part["p_value"] = np.where(np.isnan(change), np.nan, metric.null.p_value(change, both))  # type: ignore[arg-type]
@@ -406,6 +413,18 @@ def _row(
             if metric.test is not None:
                 part["p_value"] = metric.test(*(sides[1][name] for name in metric.reads), was)
     return (part,)
+
+
+def _rarest(side: Side, pick: Callable[[Any], Any]) -> Any:
+    """Rows that a measure of classes rests on: of one class those of it or of the rest, whichever are fewer; else all."""
+    if side.kind is Scores:
+        return side.stack("counts")[:, :2, :-2].sum(axis=-1).min(axis=-1)
+    if side.kind is not Confusion:
+        return side.stack("counts")[:, 0].sum(axis=(-1, -2))
+    of_class = side["true_classes"]
+    every = of_class.sum(axis=-1)
+    fewer = pick(np.minimum(of_class, every[:, None] - of_class))
+    return fewer if np.ndim(fewer) == 1 else every
 
 
 def _less(metric: Metric, before: Sequence[Any], now: Sequence[Any]) -> dict[str, Any]:

@@ -186,6 +186,9 @@ class Metric:
     """The 95 % interval, from the same readings without those that both sides share, and the argument ``level``."""
     macro: Callable[..., Any] | None = field(default=None, repr=False)
     """The same of the mean over the classes; a mean without it has no test of its own."""
+    few: bool = False
+    """Whether it rests on the rows of the rarer class, which may be few: then a fall must also be beyond what the reference's
+    own error promises so few (``significance.fallen_share_p``)."""
     promise: str = ""
     """A reading of what the value ought to be: it stands in the place of the reference's value."""
     test: Callable[..., Any] | None = field(default=None, repr=False)

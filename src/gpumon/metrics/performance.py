@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gpumon.metrics import outlier_readings
 from gpumon.metrics.metric import BOUNDED, CERTIFIED, Metric
-from gpumon.metrics.significance import SKEWED
+from gpumon.metrics.significance import ODDS, SKEWED
 from gpumon.statistics import (
     calibration,
     classification,
@@ -58,6 +58,7 @@ PERFORMANCE = (
         reads=("confusion",),
         compares=False,
         interval=classification.balanced_accuracy_interval,
+        few=True,
         better="higher",
         warn=0.01,
         alert=0.02,
@@ -100,6 +101,7 @@ PERFORMANCE = (
         macro=classification.macro_f1_interval,
         method=POSITIVE,
         by_class=True,
+        few=True,
         better="higher",
         warn=0.01,
         alert=0.02,
@@ -129,6 +131,7 @@ PERFORMANCE = (
         interval=ranking.auc_interval,
         exact=ranking.auc_sorted,
         method=f"ROC, ties ½; {BOUNDED}; DeLong's variance",
+        few=True,
         better="higher",
         warn=0.005,
         alert=0.01,
@@ -141,6 +144,7 @@ PERFORMANCE = (
         compares=False,
         interval=ranking.one_versus_one_interval,
         method="mean over the pairs of at most 20 classes, ties ½; cells of about equal mass, certified; at most DeLong's variance",
+        few=True,
         better="higher",
         warn=0.005,
         alert=0.01,
@@ -170,6 +174,7 @@ PERFORMANCE = (
         interval=ranking.average_precision_interval,
         exact=ranking.average_precision_sorted,
         method=f"steps, not trapezoids; {BOUNDED}; variance by the jackknife",
+        few=True,
         better="higher",
         warn=0.01,
         alert=0.02,
@@ -477,6 +482,7 @@ PERFORMANCE = (
         known_as=(("score", "PD-05"),),
         unit="nats",
         method="Mantel and Haenszel's, over 20 strata of the score",
+        null=ODDS,
         warn=0.1,
         alert=0.25,
     ),

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from gpumon.profiles.numeric import chan
-from gpumon.statistics import distances, medians, significance, stuck, summaries
+from gpumon.statistics import concept, distances, medians, significance, stuck, summaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ __all__ = [
     "GOOD_TURING",
     "KOLMOGOROV",
     "MOOD",
+    "ODDS",
     "POOLED",
     "PROPORTION",
     "SHARES",
@@ -129,6 +130,25 @@ def _shares_critical(level: float, readings: Readings) -> Floats:
         return np.asarray(np.sqrt(limit * (1 / n + 1 / m) / (8 * np.log(2))))
 
 
+def _odds_p(change: Floats, readings: Readings) -> Floats:
+    """The larger of Wald's and of the test's, which knows an infinite ratio too: one side lacks a label."""
+    (tables,) = readings["tables"]
+    shift, test = concept.log_odds_shift(tables), concept.cochran_mantel_haenszel(tables)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.abs(change) * 2 * _z(0.05) / (shift.upper - shift.lower)
+    return np.fmax(2 * special.ndtr(-z), test.p)
+
+
+def _odds_critical(level: float, readings: Readings) -> Floats:
+    """No less than the shift itself where the test says that chance reaches so far."""
+    (tables,) = readings["tables"]
+    shift, test = concept.log_odds_shift(tables), concept.cochran_mantel_haenszel(tables)
+    with np.errstate(invalid="ignore"):
+        error = (shift.upper - shift.lower) / (2 * _z(0.05))
+    reached = np.where(test.p > level, np.abs(shift.value), 0.0)
+    return np.fmax(_z(level) * error, reached)
+
+
 def _unseen_mass(level: float, readings: Readings) -> Floats:
     """The share of rows with values that the reference lacks which chance alone exceeds with probability ``level``.
 
@@ -159,6 +179,8 @@ KOLMOGOROV = Null(
     lambda value, readings: significance.kolmogorov_p(value, *_sizes(readings)),
     lambda level, readings: significance.kolmogorov_critical(level, *_sizes(readings)),
 )
+ODDS = Null(_odds_p, _odds_critical)
+"""Of the common odds ratio of a label, by Mantel and Haenszel's standard error."""
 SHARES = Null(_table_p, _shares_critical)
 """Of the Jensen-Shannon distance of a few shares, by the chi-square test of the same table."""
 CHI_SQUARE = Null(

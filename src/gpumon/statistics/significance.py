@@ -21,6 +21,8 @@ __all__ = [
     "benjamini_hochberg",
     "chi_square_critical",
     "chi_square_p",
+    "fallen_share_critical",
+    "fallen_share_p",
     "fisher_z_p",
     "greater_mean_critical",
     "greater_mean_p",
@@ -161,6 +163,42 @@ def greater_mean_critical(level: float, reference_moments: Floats, current_momen
     with np.errstate(divide="ignore", invalid="ignore"):
         critical = middle * (special.gammainccinv(shape, level) / shape - 1)
     return np.asarray(np.where(np.isinf(shape), 0.0, critical))
+
+
+def fallen_share_p(reference: ArrayLike, error: ArrayLike, ratio: ArrayLike, current: ArrayLike) -> Floats:
+    """One-sided p-value that a measure of 0 to 1, where 1 is best, has not fallen from ``reference`` to ``current`` [0 to 1].
+
+    ``error`` is the standard error of ``reference``, ``ratio`` how many times the rows it has that the current one rests on. A few
+    rows know their own error badly, and what they lack of 1 is skewed: it is taken for a gamma variable with the
+    reference's mean 1 − reference and the variance error²·(1 + ratio). NaN where one of them is.
+
+    >>> fallen_share_p(0.9, 0.01, 24.0, 0.7)
+    array(0.002291...)
+    """
+    lacking, shape = _lacking(reference, error, ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = special.gammaincc(shape, shape * (1 - np.asarray(current, np.float64)) / lacking)
+    return np.asarray(np.where(np.isinf(shape), np.nan, p))
+
+
+def fallen_share_critical(level: float, reference: ArrayLike, error: ArrayLike, ratio: ArrayLike) -> Floats:
+    """How far a measure must fall for its ``fallen_share_p`` to be ``level`` [above 0; more than all of it where rows are few].
+
+    >>> fallen_share_critical(0.00229179, 0.9, 0.01, 24.0).round(3)
+    np.float64(0.2)
+    """
+    lacking, shape = _lacking(reference, error, ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        critical = lacking * (special.gammainccinv(shape, level) / shape - 1)
+    return np.asarray(np.where(np.isinf(shape), np.nan, critical))
+
+
+def _lacking(reference: ArrayLike, error: ArrayLike, ratio: ArrayLike) -> tuple[Floats, Floats]:
+    """What the reference lacks of 1, and the shape of the gamma variable; of a perfect one as much as its error."""
+    value, error, ratio = (np.asarray(x, np.float64) for x in (reference, error, ratio))
+    lacking = np.maximum(1 - value, error)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return lacking, lacking**2 / (error**2 * (1 + ratio))
 
 
 def two_proportion_p(k1: ArrayLike, n1: ArrayLike, k2: ArrayLike, n2: ArrayLike) -> Floats:
