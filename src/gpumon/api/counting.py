@@ -71,14 +71,12 @@ def profile(
     from gpumon.engines.label_plan import Labelling, text_of
 
     explain, fact = explainer(model, predict), given_importance(importance)
-    sliced = columns_of("slices", slices)
-    named = None if positive is None else text_of(positive)
     labelling: Labelling | None = Labelling(
-        task,
-        threshold,
-        nominal,
-        named,
-        slices=sliced,
+        task=task,
+        threshold=threshold,
+        nominal=nominal,
+        positive=None if positive is None else text_of(positive),
+        slices=columns_of("slices", slices),
         worst=worst_rows,
         clusters=columns_of("clusters", clusters),
     )
@@ -148,9 +146,7 @@ def counted_profile(
     if like is not None and labelling is not None:
         refuse_other_labelling(like, f"the profile of {like.facts.get('name', 'like')}", labelling)
     columns = None if columns is None else names_of("columns", columns)
-    expect(roles, Mapping | None, f"roles must be a mapping such as {{'target': 'y'}}, not {roles!r}")
-    scores = (roles or {}).get("score")
-    roles = by_role(roles)
+    given, roles = roles, by_role(roles)
     features = None if features is None else names_of("features", features)
     if features is not None and columns is not None:
         columns = list(dict.fromkeys([*columns, *features]))
@@ -188,7 +184,7 @@ def counted_profile(
         elif table.device:
             table = table.load(_wanted(columns, slicing))
     table.chosen(slicing.columns)  # SchemaError if one is not there
-    by_class = scores_by_class(scores, table.schema.names) if like is None else {}
+    by_class = scores_by_class((given or {}).get("score"), table.schema.names) if like is None else {}
     if by_class:
         roles["score"] = list(by_class.values())
         labelling = replace(labelling or Labelling(), scores=by_class)
@@ -274,7 +270,7 @@ def _refuse_unread(plan: Profile, labelling: Labelling | None) -> None:
         raise OptionError("slices are of losses: give roles for the target and the prediction or score")
     if not any(isinstance(state, Labelled) for state in plan.plan.values()):
         raise OptionError(
-            "what is said of predictions (task, positive, threshold, nominal) needs some: give roles for the "
+            "what is said of predictions (task, positive, threshold, nominal, features, clusters) needs some: give roles for the "
             "target and the prediction or score"
         )
 

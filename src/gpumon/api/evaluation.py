@@ -172,14 +172,14 @@ def evaluate(
         roles = _roles_found(asked, first) if isinstance(first, Table) else {}  # a profile knows them
         sliced, clustered = columns_of("slices", slices), columns_of("clusters", clusters)
         labelling = Labelling(
-            task,
-            threshold,
-            nominal,
-            None if positive is None else text_of(positive),
-            by_class,
-            sliced,
-            worst_rows,
-            clustered,
+            task=task,
+            threshold=threshold,
+            nominal=nominal,
+            positive=None if positive is None else text_of(positive),
+            scores=by_class,
+            slices=sliced,
+            worst=worst_rows,
+            clusters=clustered,
         )
         if row_id is not None and not worst_rows:
             raise OptionError("row_id says which the worst rows are: give worst_rows, how many to keep")
@@ -226,10 +226,6 @@ def evaluate(
             before.facts["importance"] = fact
         if costs is not None:
             before = _with_costs(before, costs)
-        if sliced and ("", "slices") not in before.plan:
-            raise OptionError(
-                f"{before.facts.get('name', 'the reference')} holds no slices: profile its table again with slices"
-            )
         now = before
         worst = before.plan.get(("", "worst rows"))
         if isinstance(worst, WorstRows) and isinstance(predictions, Table):

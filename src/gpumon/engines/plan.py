@@ -40,7 +40,6 @@ __all__ = ["MOST_CORRELATED", "plan", "settled"]
 MOST_CORRELATED = 200
 """Numeric columns up to which the co-moments of all pairs are kept (their number grows with the square)."""
 
-LABELLED = {("", "confusion"), ("", "scores"), ("", "residuals"), ("", "intervals")}
 LONGEST_NAME = 256  # bytes: a longer value is counted by its hash, not by name
 
 
@@ -74,10 +73,11 @@ def plan(
             states |= {(name, "sorted"): Sorted.on() for name in values}
         if pairs:
             states |= _pairs(schema, values, states, pool)
-    states |= label_states(schema, sample, labelling, name, exact=exact)
+    predicted = label_states(schema, sample, labelling, name, exact=exact)
+    states |= predicted
     if labelling is not None and labelling.worst:
         states["", "worst rows"] = worst_rows.planned(states, schema.of(Role.ID), labelling.worst, name)
-    if labelling is not None and labelling.clusters and states.keys() & LABELLED:
+    if labelling is not None and labelling.clusters and predicted:
         states["", "clusters"] = clusters.planned(schema, sample, labelling.clusters, name)
     states |= group_states(schema, sample, states, labelling, name)
     states |= attribution_states(schema, attributions or {}, name, base_value)

@@ -206,11 +206,7 @@ def _of_model(report: Report) -> str:
     if not _told(rows) or not _rows(report.current):
         return words
     if alone(report):
-        return " ".join(
-            part
-            for part in ("The model was measured, with nothing to compare it with.", since(report))
-            if part
-        )
+        words = "The model was measured, with nothing to compare it with."
     words = " ".join(part for part in (since(report), words) if part)
     judged = [
         row for row in rows if row.metric in LABELLED and not math.isnan(row.threshold) and row.column is None
