@@ -338,3 +338,23 @@ def test_evaluate_takes_intervals_and_features(run, tmp_path):
     )  # fmt: skip
     assert (code, err) == (2, "")
     assert "interval_coverage is down from 0.8" in " ".join(out.split())
+
+
+def test_profile_says_that_scores_of_unnamed_classes_are_only_described(run, tmp_path):
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([1.0, 1.0, 1.0], 400)
+    rows = {"y": np.array(["a", "b", "c"])[rng.integers(0, 3, 400)]} | {
+        f"p_{c}": p[:, i] for i, c in enumerate("abc")
+    }
+    pq.write_table(pa.table(rows), tmp_path / "three.parquet")
+    saved = tmp_path / "three.gpumon"
+    made = ["profile", tmp_path / "three.parquet", "-o", saved, "--role", "target=y"]
+    code, out, _ = run(*made, "--role", "score=p_a,p_b,p_c")
+    assert code == 0
+    assert "note: " in out
+    assert "only described: say of which class each is" in out
+    code, _, err = run("evaluate", saved)
+    assert code == 3
+    assert "a score for which classes are named" in err
+    assert run(*made, "--role", "score=p_", "--quiet")[:2] == (0, "")
+    assert run("evaluate", saved, "--score", "p_")[0] == 0

@@ -462,6 +462,8 @@ def profile(table: str, *, output: str, like: str | None, quiet: bool, verbose: 
                 terminal.show_profile(counted, console)
             else:
                 click.echo(_printable(repr(counted)))
+            for note in counted.facts.get("notes", ()):
+                click.echo(_printable(f"  note: {note}"))
     return 0
 
 

@@ -430,10 +430,12 @@ def of_labelled_rows(profile: Profile) -> Profile:
 def _refuse_unlabelled(counted: Profile) -> None:
     """Raise an error if a profile holds nothing about predictions and labels."""
     from gpumon.profiles.labels import Labelled
+    from gpumon.schema import Role
 
     if not any(isinstance(state, Labelled) for state in counted.plan.values()):
         name = counted.facts.get("name", "the profile")
+        several = len(counted.schema.of(Role.SCORE)) > 1
+        what = "a prediction, or a score for which classes are named" if several else "prediction or score"
         raise InputError(
-            f"{name} holds nothing about predictions and labels: profile its table again with the roles target, and "
-            "prediction or score"
+            f"{name} holds nothing about predictions and labels: profile its table again with the roles target, and {what}"
         )
