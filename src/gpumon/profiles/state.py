@@ -8,6 +8,7 @@ PLAN    decided before counting (edges, vocabulary): equal on both sides, or the
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -53,6 +54,12 @@ MAX = rule(np.maximum, np.zeros_like)
 PLAN = rule(_agree, lambda value: value)
 
 
+@cache
+def _merges(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a kind of state, and how their values merge."""
+    return tuple((field.name, field.metadata["merge"]) for field in fields(kind))
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """Base of all states: values that add. ``a + b`` is what counting the rows of both would have left behind.
@@ -63,11 +70,9 @@ class State:
     def __add__(self, other: Self) -> Self:
         if type(other) is not type(self):
             raise MergeError(f"a {type(self).__name__} and a {type(other).__name__} do not add")
+        kind: Any = type(self)  # looked up once: there may be many slices to add
         return type(self)(
-            *(
-                field.metadata["merge"](getattr(self, field.name), getattr(other, field.name))
-                for field in fields(self)
-            )
+            *(merge(getattr(self, name), getattr(other, name)) for name, merge in _merges(kind))
         )
 
     def __eq__(self, other: object) -> bool:

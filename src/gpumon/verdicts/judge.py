@@ -108,12 +108,11 @@ def _limits(
     ruled: dict[int, Rule] = {}
     results = measured.results
     warn, alert = np.full(len(results), np.nan), np.full(len(results), np.nan)
+    judged: dict[tuple[str, str], list[int]] = {}
+    for i in np.flatnonzero(~np.isnan(measured.effect)).tolist():
+        judged.setdefault((results["metric"][i], results["id"][i]), []).append(i)
     for metric in metrics:
-        rows = np.flatnonzero(
-            (results["metric"] == metric.name)
-            & np.isin(results["id"], list(metric.ids))
-            & ~np.isnan(measured.effect)
-        )
+        rows = np.array([i for id_ in metric.ids for i in judged.get((metric.name, id_), ())], np.int64)
         if metric.alert is None or rows.size == 0:
             continue
         fixed = thresholds.fixed(metric)
